@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+
+from conftest import TEAMS, make_events, write_workspace
+from toolkit.data import load_model, open_source
+from toolkit.errors import DefinitionError, Skipped
+from toolkit.signals import calibration, metric_changes, observe, segment_losses
+from toolkit.triage import candidates, fit_capacity, load_teams
+
+
+def rank(workspace):
+    observed = observe(
+        workspace, open_source(workspace), load_model(workspace, "small"), as_of="2013-05-01", window_days=29
+    )
+    return candidates(metric_changes(observed), calibration(observed), segment_losses(observed))
+
+
+@pytest.fixture(scope="module")
+def drifted(tmp_path_factory):
+    return write_workspace(tmp_path_factory.mktemp("drifted"), *make_events(gap=0.1, heat=20.0)).workspace
+
+
+@pytest.fixture(scope="module")
+def ranked(drifted):
+    return rank(drifted)
+
+
+def test_calibration_comes_before_a_huge_drift(ranked):
+    keys = [candidate.key for candidate in ranked.ranked]
+    assert keys[0] == "calibration"
+    assert keys[-1] == "metric_change:temperature"
+    assert [candidate.rank for candidate in ranked.ranked] == list(range(1, len(keys) + 1))
+
+
+def test_estimates_nobody_made_are_absent(ranked):
+    values = [row for row in ranked.to_rows() if row.statistic == "value_per_week"]
+    assert len(values) == len(ranked.ranked)
+    assert {(row.value, row.status, row.reason) for row in values} == {(None, "absent", "nobody has estimated it")}
+    assert "absent: nobody has estimated it" in ranked._repr_html_()
+
+
+def test_no_signal_no_candidate(small):
+    ranked = rank(small.workspace)
+    assert ranked.ranked == ()
+    assert ranked.text == "No signal asks for work: nothing changed beyond its practical threshold."
+
+
+def test_what_fits(drifted, ranked):
+    fit = fit_capacity(ranked, load_teams(drifted), model="small")
+    first, *others = fit.fits[0].placements
+    assert (first.place, first.effort.likely) == ("fits", 3)
+    assert {item.place for item in others} == {"effort not estimated"}
+    assert fit.text.startswith("Flow can take on 5 days in 14: recalibrate the scores (3 days).")
+
+
+def test_what_does_not_fit(drifted, ranked):
+    (drifted.root / "teams.yml").write_text(TEAMS.replace("capacity_days: 5", "capacity_days: 2.5"))
+    fit = fit_capacity(ranked, load_teams(drifted), model="small")
+    assert fit.fits[0].placements[0].place == "does not fit"
+    assert fit.fits[0].used_days == 0
+
+
+def test_a_model_nobody_answers_for(drifted, ranked):
+    with pytest.raises(Skipped) as caught:
+        fit_capacity(ranked, load_teams(drifted), model="other")
+    assert str(caught.value) == "no team in teams.yml answers for model 'other'; add it to a team's models"
+
+
+def test_an_effort_out_of_order(drifted):
+    (drifted.root / "teams.yml").write_text(TEAMS.replace("low: 2", "low: 4"))
+    with pytest.raises(DefinitionError) as caught:
+        load_teams(drifted)
+    assert str(caught.value) == (
+        "teams.yml:9: teams.flow.estimates.calibration.effort_days is {'low': 4, 'likely': 3, 'high': 5}: "
+        "low 4.0 <= likely 3.0 <= high 5.0 does not hold"
+    )

@@ -1,0 +1,54 @@
+"""Tables for people: great-tables with a fixed id, so that the same rows give the same bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from toolkit.display.numbers import format_number
+
+
+def heading(name: str) -> str:
+    """A column's name as a heading: underscores become spaces, the first letter is a capital.
+
+    >>> heading("rel_lift"), heading("p_value")
+    ('Rel lift', 'P value')
+    """
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def table_html(rows: Sequence[Mapping[str, Any]], *, name: str, text: str = "") -> str:
+    """Rows as an HTML table, headed by `text`; every value is escaped.
+
+    Parameters
+    ----------
+    rows: one mapping per line; the first one's keys are the columns, in order.
+    name: a name unique on the page; it becomes the table's id.
+    """
+    lead = f"<p>{escape(text)}</p>" if text else ""
+    if not rows:
+        return f"{lead}<p>No rows.</p>"
+    import pandas as pd
+    from great_tables import GT
+
+    columns = list(rows[0])
+    numeric = [column for column in columns if any(_is_number(row[column]) for row in rows)]
+    frame = pd.DataFrame(
+        [[escape(format_number(column, row[column])) for column in columns] for row in rows],
+        columns=[heading(column) for column in columns],
+        dtype="object",
+    )
+    table = (
+        GT(frame, id=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"))
+        .cols_align("left")
+        .cols_align("right", columns=[heading(column) for column in numeric])
+        .tab_options(table_font_size="13px", table_width="auto", table_margin_left="0", data_row_padding="4px")
+    )
+    return f'{lead}<div style="overflow-x:auto">{table.as_raw_html(inline_css=False)}</div>'
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,233 @@
+"""Which metrics changed: each one's mean in the current window against the reference period."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from typing_extensions import override
+
+from toolkit import stats
+from toolkit.display import PALETTE, Picture, format_interval, format_number, picture
+from toolkit.metrics import MetricDefinition
+from toolkit.records import ResultRow, Shown, estimate_row
+from toolkit.signals.observation import CURRENT, REFERENCE, Observation
+from toolkit.signals.signal import EVIDENCE_ALPHA, Signal
+
+Verdict = Literal["worse", "better", "changed", "within threshold", "no evidence", "absent"]
+
+
+@dataclass(frozen=True)
+class MetricChange:
+    """One metric in both periods. `p_adjusted`: over all metrics of the report (Benjamini & Hochberg 1995)."""
+
+    key: str
+    metric: MetricDefinition
+    reference: stats.Estimate
+    current: stats.Estimate
+    change: stats.Estimate
+    p_adjusted: float | None
+    verdict: Verdict
+
+    @property
+    def times_threshold(self) -> float:
+        """The change's size in practical thresholds; 0 when it is absent."""
+        return 0.0 if self.change.value is None else abs(self.change.value) / self.metric.practical_threshold
+
+
+@dataclass(frozen=True)
+class MetricChanges(Shown):
+    """Every metric of the workspace, current window against reference period."""
+
+    changes: tuple[MetricChange, ...]
+    window: str
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """The changes for the worse, and those without a good direction; calibration and losses have their own."""
+        return tuple(
+            Signal(
+                kind="metric_change",
+                metric=change.key,
+                segment="",
+                window=self.window,
+                verdict=change.verdict,
+                change=change.change,
+                unit=change.metric.unit,
+                times_threshold=change.times_threshold,
+                excess_loss_per_week=None,
+                no_loss_reason="its share in the loss was not measured",
+                text=_sentence(change),
+            )
+            for change in self.changes
+            if change.verdict in ("worse", "changed")
+            and change.metric.role != "loss"
+            and change.metric.kind != "calibration"
+        )
+
+    @property
+    @override
+    def text(self) -> str:
+        named = {
+            verdict: [change.metric.name for change in self.changes if change.verdict == verdict]
+            for verdict in ("worse", "better", "changed")
+        }
+        parts = [f"{verdict}: {', '.join(names)}" for verdict, names in named.items() if names]
+        quiet = sum(change.verdict in {"within threshold", "no evidence"} for change in self.changes)
+        return (
+            f"Of {len(self.changes)} metrics, {'; '.join(parts) or 'none changed'}; "
+            f"{quiet} without a change that is both evident and larger than its practical threshold."
+        )
+
+    @override
+    def to_rows(self) -> Sequence[ResultRow]:
+        rows = []
+        for change in self.changes:
+            unit = change.metric.unit
+            for name, estimate in (
+                (REFERENCE, change.reference),
+                (CURRENT, change.current),
+                ("change", change.change),
+            ):
+                comparison = f"{CURRENT} - {REFERENCE}" if name == "change" else ""
+                rows.append(
+                    estimate_row(
+                        estimate, key=change.key, statistic=name, window=self.window, unit=unit, comparison=comparison
+                    )
+                )
+            rows.append(
+                ResultRow(
+                    key=change.key,
+                    statistic="verdict",
+                    value=change.verdict,
+                    window=self.window,
+                    p_value=change.p_adjusted,
+                    method="Benjamini-Hochberg over the metrics; evident and beyond the practical threshold",
+                )
+            )
+        return rows
+
+    @override
+    def to_table(self) -> Sequence[Mapping[str, object]]:
+        return [
+            {
+                "metric": change.metric.name,
+                "reference": _shown(change, change.reference.value),
+                "current": _shown(change, change.current.value),
+                "change": _shown(change, change.change.value),
+                "interval_95": format_interval(
+                    "change", change.change.ci_lower, change.change.ci_upper, unit=change.metric.unit
+                ),
+                "practical_threshold": _shown(change, change.metric.practical_threshold),
+                "adjusted_p_value": change.p_adjusted,
+                "verdict": change.verdict if change.verdict != "absent" else f"absent: {change.change.reason}",
+            }
+            for change in self.changes
+        ]
+
+    @override
+    def to_pictures(self) -> Sequence[Picture]:
+        shown = [change for change in self.changes if change.change.ci_lower is not None]
+        if not shown:
+            return ()
+        alt = "Change of each metric in practical thresholds: " + "; ".join(
+            f"{change.metric.name} {_signed(change, change.change.value):+.1f} ({change.verdict})" for change in shown
+        )
+        return (
+            picture(
+                lambda figure: _draw(figure, shown), name="changes", alt=alt, height_inches=0.8 + 0.32 * len(shown)
+            ),
+        )
+
+    def plot(self) -> Picture:
+        """Each change with its interval, in practical thresholds of its metric."""
+        return _only(self.to_pictures(), "no metric has a change with an interval")
+
+
+def metric_changes(observation: Observation) -> MetricChanges:
+    """Compare every metric's current window with the reference period.
+
+    Both periods are estimated with days as clusters; the difference is of independent estimates. A change is a signal
+    when it is evident (adjusted p) and at least as large as the metric's practical threshold.
+    """
+    cells = observation.cells
+    estimates = {key: (cells.estimate(key, REFERENCE), cells.estimate(key, CURRENT)) for key in observation.metrics}
+    changes = {key: stats.difference(*pair) for key, pair in estimates.items()}
+    adjusted = stats.adjust_p([change.p_value for change in changes.values()], "benjamini-hochberg")
+    return MetricChanges(
+        tuple(
+            MetricChange(
+                key, metric, *estimates[key], changes[key], p, _verdict(metric, *estimates[key], changes[key], p)
+            )
+            for (key, metric), p in zip(observation.metrics.items(), adjusted, strict=True)
+        ),
+        observation.window.label,
+    )
+
+
+def _verdict(
+    metric: MetricDefinition,
+    reference: stats.Estimate,
+    current: stats.Estimate,
+    change: stats.Estimate,
+    p_adjusted: float | None,
+) -> Verdict:
+    if change.value is None or reference.value is None or current.value is None:
+        return "absent"
+    if p_adjusted is None or p_adjusted > EVIDENCE_ALPHA:
+        return "no evidence"
+    if abs(change.value) < metric.practical_threshold:
+        return "within threshold"
+    better = {
+        "increase": change.value > 0,
+        "decrease": change.value < 0,
+        "toward_zero": abs(current.value) < abs(reference.value),
+        "none": None,
+    }[metric.direction]
+    return "changed" if better is None else "better" if better else "worse"
+
+
+def _sentence(change: MetricChange) -> str:
+    return (
+        f"{change.metric.name} went from {_shown(change, change.reference.value)} to "
+        f"{_shown(change, change.current.value)}, {change.times_threshold:.1f} practical thresholds"
+    )
+
+
+def _shown(change: MetricChange, value: float | None) -> str:
+    return format_number("value", value, unit=change.metric.unit)
+
+
+def _signed(change: MetricChange, value: float | None) -> float:
+    return (value or 0.0) / change.metric.practical_threshold
+
+
+def _only(pictures: Sequence[Picture], otherwise: str) -> Picture:
+    return (
+        pictures[0]
+        if pictures
+        else picture(lambda figure: figure.text(0.02, 0.5, otherwise), name="none", alt=otherwise, height_inches=0.6)
+    )
+
+
+def _draw(figure: object, changes: Sequence[MetricChange]) -> None:
+    colours = {"worse": PALETTE[3], "better": PALETTE[2], "changed": PALETTE[1]}
+    axes = figure.subplots()  # type: ignore[attr-defined]
+    axes.axvspan(-1, 1, color="#e3e8ee", zorder=0)
+    axes.axvline(0, color=PALETTE[4], linewidth=0.8)
+    for place, change in enumerate(reversed(changes)):
+        colour = colours.get(change.verdict, PALETTE[4])
+        low, high = (_signed(change, end) for end in (change.change.ci_lower, change.change.ci_upper))
+        axes.plot([low, high], [place, place], color=colour, linewidth=2)
+        axes.plot(_signed(change, change.change.value), place, "o", color=colour, markersize=5)
+    axes.set_yticks(range(len(changes)), [change.metric.name for change in reversed(changes)])
+    axes.set_xscale("symlog", linthresh=2)
+    ticks = [-100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100]
+    axes.set_xticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
+    axes.minorticks_off()
+    reach = max(3.0, *(abs(_signed(c, end)) * 1.2 for c in changes for end in (c.change.ci_lower, c.change.ci_upper)))
+    axes.set_xlim(-reach, reach)
+    axes.grid(axis="x")
+    axes.set_xlabel("change against the reference, in practical thresholds (shaded: within one)")
+    axes.set_title("What changed")

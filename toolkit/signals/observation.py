@@ -1,0 +1,123 @@
+"""What is looked at: the model's last days in production beside its reference period, measured once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from typing_extensions import override
+
+from toolkit.data import ModelDefinition, Source, serving_version
+from toolkit.errors import NotReady
+from toolkit.metrics import Cells, MetricDefinition, Population, load_metrics, measure
+from toolkit.records import ResultRow, Shown, number_row
+from toolkit.windows import Window, format_instant, parse_instant, start_of_day
+from toolkit.workspace import Workspace
+
+REFERENCE, CURRENT = "reference", "current"
+
+
+@dataclass(frozen=True, eq=False)
+class Observation(Shown):
+    """The cells of a model's reference period and of its current window.
+
+    The current window is the last `window_days` whole days whose labels are mature at `as_of`. It covers the version
+    that served most of its requests; the reference period is that version's own.
+    """
+
+    model: ModelDefinition
+    cells: Cells
+    as_of: datetime
+    version: str
+    served_share: float
+
+    @property
+    def metrics(self) -> dict[str, MetricDefinition]:
+        """The metrics that were measured."""
+        return self.cells.metrics
+
+    @property
+    def window(self) -> Window:
+        """The current window."""
+        return self.cells.population(CURRENT).window
+
+    @property
+    def weeks(self) -> float:
+        """The current window's length in weeks."""
+        return self.window.days / 7
+
+    def labelled_share(self, population: str) -> float | None:
+        """Share of the answered requests whose label is known; None if nothing was answered."""
+        answered = self.cells.total("answered", population)
+        return self.cells.total("labelled", population) / answered if answered else None
+
+    @property
+    @override
+    def text(self) -> str:
+        reference, current = (self.cells.population(name) for name in (REFERENCE, CURRENT))
+        return (
+            f"Current: {current.text} ({self.served_share:.1%} of what {self.model.name} served then). "
+            f"Reference: {reference.text}. Labels as known on {format_instant(self.as_of)}."
+        )
+
+    @override
+    def to_rows(self) -> Sequence[ResultRow]:
+        rows = []
+        for population in self.cells.populations:
+            name, window = population.name, population.window.label
+            for column in ("requests", "answered", "labelled"):
+                total = int(self.cells.total(column, name))
+                rows.append(ResultRow(key=name, statistic=column, value=total, window=window))
+            share = self.labelled_share(name)
+            rows += [
+                number_row(share, "no request was answered", key=name, statistic="labelled_share", window=window),
+                ResultRow(key=name, statistic="version", value=population.version, window=window),
+            ]
+        return rows
+
+    @override
+    def to_table(self) -> Sequence[Mapping[str, object]]:
+        return [
+            {
+                "population": population.name,
+                "days": population.window.label,
+                "version": population.version,
+                "requests": int(self.cells.total("requests", population.name)),
+                "labelled_share": self.labelled_share(population.name),
+            }
+            for population in self.cells.populations
+        ]
+
+
+def observe(
+    workspace: Workspace, source: Source, model: ModelDefinition, *, as_of: str, window_days: int
+) -> Observation:
+    """Measure every metric of the workspace for a model: its current window beside its reference period.
+
+    Raises `NotReady` when the window lies before the end of the reference period, `Skipped` when nothing was served.
+    """
+    instant = parse_instant(as_of) if as_of else source.complete_through()
+    matured = start_of_day(instant - timedelta(days=model.label.maturity_days))
+    window = Window.last_days(window_days, before=matured)
+    version, served_share = serving_version(source, model=model.key, window=window, as_of=instant)
+    reference = model.version(version).reference.window
+    if window.overlaps(reference):
+        ready = reference.end + timedelta(days=window_days + model.label.maturity_days)
+        raise NotReady(
+            f"the current window {window.label} overlaps the reference period {reference.label} of version {version}; "
+            f"it is clear of it from {ready:%Y-%m-%d} on (or with a smaller window_days)",
+            ready_on=ready,
+        )
+    cells = measure(
+        source,
+        model,
+        load_metrics(workspace),
+        (
+            Population(REFERENCE, version, reference, served_only=False),
+            Population(CURRENT, version, window, served_only=True),
+        ),
+        as_of=instant,
+        segments=model.segments,
+    )
+    return Observation(model, cells, instant, version, served_share)

@@ -1,0 +1,123 @@
+"""Candidates: signals as work that could be done, ordered by the loss they carry, each with its evidence.
+
+The order is by newly excess loss per week where it was measured. Signals whose share in the loss was not measured come
+after: first what is worse, then what merely changed, each by how many practical thresholds it moved. A feature may
+drift hugely and do no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from typing_extensions import override
+
+from toolkit.display import format_interval, format_number
+from toolkit.records import ResultRow, Shown, estimate_row, number_row
+from toolkit.signals import Calibration, MetricChanges, SegmentLosses, Signal
+
+NOT_ESTIMATED = "nobody has estimated it"
+
+_TITLES = {
+    "calibration": "Recalibrate the scores",
+    "segment": "Find why {segment} loses more",
+    "metric_change": "Find why {metric} changed",
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A piece of work that a signal asks for. Its value is absent until somebody estimates it."""
+
+    rank: int
+    title: str
+    signal: Signal
+
+    @property
+    def key(self) -> str:
+        """The signal's key."""
+        return self.signal.key
+
+    @property
+    def evidence(self) -> str:
+        """The signal in a sentence, with the interval of its change."""
+        change = self.signal.change
+        interval = format_interval("change", change.ci_lower, change.ci_upper, unit=self.signal.unit)
+        return f"{self.signal.text} (change {interval}, {self.signal.window})"
+
+
+@dataclass(frozen=True)
+class Candidates(Shown):
+    """What the signals ask for, most newly excess loss first."""
+
+    ranked: tuple[Candidate, ...]
+
+    @property
+    @override
+    def text(self) -> str:
+        if not self.ranked:
+            return "No signal asks for work: nothing changed beyond its practical threshold."
+        first, measured = self.ranked[0], [c for c in self.ranked if c.signal.excess_loss_per_week is not None]
+        tail = "Their value in the business's unit is absent: nobody has estimated it."
+        if not measured:
+            return f"{len(self.ranked)} candidates; of none was the share in the loss measured. {tail}"
+        return (
+            f"{len(self.ranked)} candidates, first {first.title.lower()!r}: {first.signal.text}. "
+            f"{len(self.ranked) - len(measured)} come last because their share in the loss was not measured. {tail}"
+        )
+
+    @override
+    def to_rows(self) -> Sequence[ResultRow]:
+        rows = []
+        for candidate in self.ranked:
+            signal = candidate.signal
+            where: dict[str, Any] = {"key": candidate.key, "segment": signal.segment, "window": signal.window}
+            loss = signal.excess_loss_per_week
+            rows += [
+                ResultRow(statistic="rank", value=candidate.rank, **where),
+                ResultRow(statistic="title", value=candidate.title, **where),
+                ResultRow(statistic="evidence", value=candidate.evidence, **where),
+                number_row(None, signal.no_loss_reason, statistic="newly_excess_per_week", **where)
+                if loss is None
+                else estimate_row(loss, statistic="newly_excess_per_week", **where),
+                number_row(None, NOT_ESTIMATED, statistic="value_per_week", **where),
+            ]
+        return rows
+
+    @override
+    def to_table(self) -> Sequence[Mapping[str, object]]:
+        return [
+            {
+                "rank": candidate.rank,
+                "candidate": candidate.title,
+                "newly_excess_loss_per_week": _loss(candidate.signal),
+                "evidence": candidate.evidence,
+                "value_per_week": f"absent: {NOT_ESTIMATED}",
+            }
+            for candidate in self.ranked
+        ]
+
+
+def candidates(changes: MetricChanges, calibration: Calibration, segments: SegmentLosses) -> Candidates:
+    """Every signal as a candidate, in the stated order."""
+    signals = sorted((*calibration.signals, *segments.signals, *changes.signals), key=_order)
+    return Candidates(
+        tuple(
+            Candidate(rank, _TITLES[signal.kind].format(segment=signal.segment, metric=signal.metric), signal)
+            for rank, signal in enumerate(signals, start=1)
+        )
+    )
+
+
+def _order(signal: Signal) -> tuple[float, bool, float, str]:
+    loss = signal.excess_loss_per_week
+    measured = loss.value if loss is not None and loss.value is not None else float("-inf")
+    return -measured, signal.verdict == "changed", -signal.times_threshold, signal.key
+
+
+def _loss(signal: Signal) -> str:
+    loss = signal.excess_loss_per_week
+    if loss is None or loss.value is None:
+        return f"absent: {signal.no_loss_reason}"
+    return f"{format_number('value', loss.value)} ({format_interval('value', loss.ci_lower, loss.ci_upper)})"
