@@ -23,6 +23,11 @@ class ToolkitError(Exception):
         # KeyError would print the repr of its argument: quotes and escaped newlines.
         return str(self.args[0]) if self.args else type(self).__name__
 
+    @property
+    def announcement(self) -> str:
+        """The text as it is announced, the same in the terminal and in a form."""
+        return f"error: {self}"
+
 
 class UsageError(ToolkitError):
     """What was asked for cannot be: nothing was run."""
@@ -75,6 +80,11 @@ class Refused(ToolkitError):
     """The toolkit declines to make a report, for a reason worth recording. Not a failure."""
 
     exit_code = 3
+
+    @property
+    def announcement(self) -> str:
+        """`refused`, which reason, and the text."""
+        return f"refused ({type(self).__name__}): {self}"
 
 
 class NotReady(Refused, RuntimeError):

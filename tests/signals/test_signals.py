@@ -106,6 +106,24 @@ def test_segment_mass_by_hand(one_bad_segment, tmp_path):
     assert segment_losses(one_bad_segment).losses[0].per_week.value == pytest.approx(mass, rel=1e-9)
 
 
+def test_a_rise_everywhere_is_no_segments_own(miscalibrated):
+    found = segment_losses(miscalibrated)
+    assert found.total_per_week.ci_lower > 0
+    assert found.evident == ()
+
+
+def test_beyond_rest_by_hand(one_bad_segment):
+    predictions, outcomes = make_events(bad_carrier="B", requests=9000)
+    rows = predictions.merge(outcomes, on="request_id")
+    rows["loss"] = (rows["label"] - rows["score"]) ** 2
+    rows = rows[rows["occurred_at"] < pd.Timestamp("2013-04-30", tz="UTC")]
+    gap = rows.groupby([rows["occurred_at"] >= pd.Timestamp("2013-04-01", tz="UTC"), rows["carrier"] == "B"])[
+        "loss"
+    ].mean()
+    own = (gap[True, True] - gap[True, False]) - (gap[False, True] - gap[False, False])
+    assert segment_losses(one_bad_segment).losses[0].beyond_rest.value == pytest.approx(own, abs=1e-12)
+
+
 def test_small_segments_are_counted_not_estimated(tmp_path):
     predictions, outcomes = make_events()
     predictions.loc[:20, "carrier"] = "Z"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit import stats
 from toolkit.checks import check_in
+from toolkit.errors import DefinitionError
 from toolkit.metrics.definitions import MetricDefinition
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from toolkit.metrics.query import Population
     from toolkit.stats import Estimate
 
+_MEAN = "mean, day clusters"
 _KEYS = ["population", "segment", "segment_value", "day"]
 
 
@@ -82,15 +84,33 @@ class Cells:
                 placement_sum_positives=_numbers(days["placement_positives"]),
                 placement_sum_negatives=_numbers(days["placement_negatives"]),
             )
-        if definition.kind == "log_loss":
-            wrong = int(days["certain_and_wrong"].sum())
-            if wrong:
-                return stats.Estimate.absent(
-                    f"infinite: {wrong:,} requests were scored 0 or 1 and were wrong",
-                    n=int(days["labelled"].sum()),
-                    method="mean, day clusters",
-                )
+        if infinite := _infinite(definition, days):
+            return infinite
         return self.ratio(f"{metric}__sum", f"{metric}__n", population, segment=segment, value=value)
+
+    def against_rest(self, metric: str, population: str, *, segment: str, value: str) -> Estimate:
+        """A metric's mean in a segment minus its mean in everything else, with days as clusters.
+
+        Segment and rest share their days, so what moves both on a day cancels. Raises `DefinitionError` for AUC.
+        """
+        check_in(metric, self.metrics, noun="metric")
+        if self.metrics[metric].kind == "auc":
+            raise DefinitionError(f"metric {metric!r} is of kind auc, which is no mean of requests")
+        whole = self.days(population).set_index("day")
+        if infinite := _infinite(self.metrics[metric], whole):
+            return infinite
+        part = self.days(population, segment=segment, value=value).set_index("day").reindex(whole.index)
+        sums, counts = _numbers(part[f"{metric}__sum"]), _numbers(part[f"{metric}__n"])
+        rest_sums, rest_counts = _numbers(whole[f"{metric}__sum"]) - sums, _numbers(whole[f"{metric}__n"]) - counts
+        n, rest_n = counts.sum(), rest_counts.sum()
+        method = "segment - rest, day clusters"
+        if n == 0 or rest_n == 0:
+            return stats.Estimate.absent(
+                "segment or rest has no request with a value", n=int(n + rest_n), method=method
+            )
+        mean, rest_mean = sums.sum() / n, rest_sums.sum() / rest_n
+        influences = (sums - mean * counts) / n - (rest_sums - rest_mean * rest_counts) / rest_n
+        return stats.from_influence(float(mean - rest_mean), influences, int(n + rest_n), method)
 
     def ratio(
         self, numerators: str, denominators: str, population: str, *, segment: str = "", value: str = ""
@@ -107,8 +127,19 @@ class Cells:
         return _ratio(_numbers(days[first]) - _numbers(days[second]), _numbers(days[denominators]))
 
 
+def _infinite(metric: MetricDefinition, days: pd.DataFrame) -> Estimate | None:
+    """The absent estimate of a log loss that is infinite, else None."""
+    if metric.kind != "log_loss" or not (wrong := int(days["certain_and_wrong"].sum())):
+        return None
+    reason = f"infinite: {wrong:,} requests were scored 0 or 1 and were wrong"
+    return stats.Estimate.absent(reason, n=int(days["labelled"].sum()), method=_MEAN)
+
+
 def _ratio(numerators: Any, denominators: Any) -> Estimate:
-    return stats.ratio(numerators, denominators, n=int(denominators.sum()), method="mean, day clusters")
+    n = int(denominators.sum())
+    if n == 0:
+        return stats.Estimate.absent("no request has a value", n=0, method=_MEAN)
+    return stats.ratio(numerators, denominators, n=n, method=_MEAN)
 
 
 def _numbers(column: Sequence[Any]) -> Any:

@@ -71,6 +71,7 @@ class Calibration(Shown):
                 kind="calibration",
                 metric="calibration",
                 segment="",
+                name="calibration",
                 window=self.window,
                 verdict="worse",
                 change=self.gap_change,

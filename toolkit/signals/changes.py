@@ -51,6 +51,7 @@ class MetricChanges(Shown):
                 kind="metric_change",
                 metric=change.key,
                 segment="",
+                name=change.metric.name,
                 window=self.window,
                 verdict=change.verdict,
                 change=change.change,
@@ -75,9 +76,11 @@ class MetricChanges(Shown):
         }
         parts = [f"{verdict}: {', '.join(names)}" for verdict, names in named.items() if names]
         quiet = sum(change.verdict in {"within threshold", "no evidence"} for change in self.changes)
+        absent = sum(change.verdict == "absent" for change in self.changes)
         return (
             f"Of {len(self.changes)} metrics, {'; '.join(parts) or 'none changed'}; "
-            f"{quiet} without a change that is both evident and larger than its practical threshold."
+            f"{quiet} without a change that is both evident and larger than its practical threshold"
+            f"{f'; {absent} absent' if absent else ''}."
         )
 
     @override

@@ -2,7 +2,8 @@
 
 A segment's newly excess loss is its current mean loss minus its own mean in the reference period, times its current
 requests: a segment that was always hard carries none. Segments of different columns hold the same requests, so their
-losses overlap and do not add up.
+losses overlap and do not add up. When the loss rose everywhere, every segment carries some; what asks for work of its
+own is a segment whose loss rose beyond that of all other requests.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class SegmentLoss:
-    """One segment: mean loss per request then and now, and what the change sums up to in a week."""
+    """One segment: mean loss per request then and now, and what the change sums up to in a week.
+
+    `beyond_rest` is how much more its mean loss rose than that of all other requests; `p_adjusted` tests it, adjusted
+    over all segments.
+    """
 
     segment: str
     n: int
@@ -36,7 +41,18 @@ class SegmentLoss:
     current: stats.Estimate
     change: stats.Estimate
     per_week: stats.Estimate
+    beyond_rest: stats.Estimate
     p_adjusted: float | None
+
+    @property
+    def evident(self) -> bool:
+        """Whether the loss rose, and beyond chance more than that of all other requests."""
+        return (
+            self.p_adjusted is not None
+            and self.p_adjusted <= EVIDENCE_ALPHA
+            and (self.beyond_rest.value or 0) > 0
+            and (self.change.value or 0) > 0
+        )
 
 
 @dataclass(frozen=True)
@@ -52,12 +68,8 @@ class SegmentLosses(Shown):
 
     @property
     def evident(self) -> tuple[SegmentLoss, ...]:
-        """The segments whose loss rose, evidently so after adjusting over all segments."""
-        return tuple(
-            loss
-            for loss in self.losses
-            if loss.p_adjusted is not None and loss.p_adjusted <= EVIDENCE_ALPHA and (loss.change.value or 0) > 0
-        )
+        """The segments whose loss rose beyond that of all other requests."""
+        return tuple(loss for loss in self.losses if loss.evident)
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -67,6 +79,7 @@ class SegmentLosses(Shown):
                 kind="segment",
                 metric=self.metric,
                 segment=loss.segment,
+                name=loss.segment,
                 window=self.window,
                 verdict="worse",
                 change=loss.change,
@@ -74,7 +87,10 @@ class SegmentLosses(Shown):
                 times_threshold=loss.change.value / self.threshold,
                 excess_loss_per_week=loss.per_week,
                 no_loss_reason="",
-                text=f"{loss.segment} loses {loss.change.value:+.4f} more per request than in the reference period",
+                text=(
+                    f"the mean loss of {loss.segment} rose by {loss.change.value:.4f}, "
+                    f"{loss.beyond_rest.value:.4f} more than elsewhere"
+                ),
             )
             for loss in self.evident
             if loss.change.value is not None and loss.change.value >= self.threshold
@@ -90,10 +106,10 @@ class SegmentLosses(Shown):
         total = format_number("value", self.total_per_week.value)
         lead = f"Over all requests, the newly excess loss is {total} per week."
         if not evident:
-            return f"{lead} In none of {len(self.losses)} segments did the loss rise beyond chance.{small}"
+            return f"{lead} In none of {len(self.losses)} segments did the loss rise more than elsewhere.{small}"
         top = ", ".join(f"{loss.segment} ({format_number('value', loss.per_week.value)})" for loss in evident[:3])
         return (
-            f"{lead} It rose beyond chance in {len(evident)} of {len(self.losses)} segments; most in {top}. "
+            f"{lead} In {len(evident)} of {len(self.losses)} segments it rose more than elsewhere; most in {top}. "
             f"Segments overlap, so these do not add up.{small}"
         )
 
@@ -108,6 +124,7 @@ class SegmentLosses(Shown):
                 (CURRENT, loss.current),
                 ("change", loss.change),
                 ("newly_excess_per_week", loss.per_week),
+                ("beyond_rest", loss.beyond_rest),
             ):
                 rows.append(
                     estimate_row(
@@ -117,7 +134,7 @@ class SegmentLosses(Shown):
             rows.append(
                 number_row(
                     loss.p_adjusted,
-                    loss.change.reason,
+                    loss.beyond_rest.reason,
                     key=self.metric,
                     statistic="adjusted_p_value",
                     segment=loss.segment,
@@ -137,6 +154,7 @@ class SegmentLosses(Shown):
                 "loss_current": loss.current.value,
                 "newly_excess_per_week": loss.per_week.value,
                 "interval_95": format_interval("value", loss.per_week.ci_lower, loss.per_week.ci_upper),
+                "rose_beyond_rest_by": loss.beyond_rest.value,
                 "adjusted_p_value": loss.p_adjusted,
             }
             for loss in self.losses[:_SHOWN]
@@ -179,8 +197,11 @@ def segment_losses(observation: Observation) -> SegmentLosses:
             )
             change = stats.difference(reference, current)
             per_week = stats.scaled(change, sizes[1] / observation.weeks)
-            estimated.append((f"{column}={value}", int(sizes[1]), reference, current, change, per_week))
-    adjusted = stats.adjust_p([change.p_value for *_, change, _ in estimated], "benjamini-hochberg")
+            beyond_rest = stats.difference(
+                *(cells.against_rest(metric, name, segment=column, value=value) for name in (REFERENCE, CURRENT))
+            )
+            estimated.append((f"{column}={value}", int(sizes[1]), reference, current, change, per_week, beyond_rest))
+    adjusted = stats.adjust_p([beyond_rest.p_value for *_, beyond_rest in estimated], "benjamini-hochberg")
     losses = [SegmentLoss(*parts, p) for parts, p in zip(estimated, adjusted, strict=True)]
     losses.sort(key=lambda loss: (-(loss.per_week.value or 0.0), loss.segment))
     total = stats.difference(cells.estimate(metric, REFERENCE), cells.estimate(metric, CURRENT))
@@ -197,8 +218,7 @@ def segment_losses(observation: Observation) -> SegmentLosses:
 def _draw(figure: object, losses: Sequence[SegmentLoss]) -> None:
     axes = figure.subplots()  # type: ignore[attr-defined]
     for place, loss in enumerate(reversed(losses)):
-        evident = loss.p_adjusted is not None and loss.p_adjusted <= EVIDENCE_ALPHA
-        colour = PALETTE[3] if evident and (loss.per_week.value or 0) > 0 else PALETTE[5]
+        colour = PALETTE[3] if loss.evident else PALETTE[5]
         axes.barh(place, loss.per_week.value, color=colour, height=0.6)
         if loss.per_week.ci_lower is not None:
             axes.plot([loss.per_week.ci_lower, loss.per_week.ci_upper], [place, place], color="#333333", linewidth=1)
@@ -206,5 +226,5 @@ def _draw(figure: object, losses: Sequence[SegmentLoss]) -> None:
     axes.set_yticks(range(len(losses)), [loss.segment for loss in reversed(losses)])
     axes.grid(axis="x")
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("newly excess loss per week, with 95 % interval (coloured: beyond chance)")
+    axes.set_xlabel("newly excess loss per week, with 95 % interval (coloured: rose more than elsewhere)")
     axes.set_title("Where the new loss is")

@@ -19,6 +19,7 @@ class Signal:
     ----------
     kind: `calibration`, `segment` or `metric_change`.
     segment: `column=value`, or "" for everything.
+    name: what deviated, as people call it.
     verdict: `worse`, or `changed` where no direction is the better one.
     change: current minus reference, in `unit`.
     times_threshold: the change's size in practical thresholds of its metric.
@@ -30,6 +31,7 @@ class Signal:
     kind: Literal["calibration", "segment", "metric_change"]
     metric: str
     segment: str
+    name: str
     window: str
     verdict: Literal["worse", "changed"]
     change: Estimate

@@ -21,8 +21,8 @@ NOT_ESTIMATED = "nobody has estimated it"
 
 _TITLES = {
     "calibration": "Recalibrate the scores",
-    "segment": "Find why {segment} loses more",
-    "metric_change": "Find why {metric} changed",
+    "segment": "Find why {name} loses more than elsewhere",
+    "metric_change": "Find why this changed: {name}",
 }
 
 
@@ -104,7 +104,7 @@ def candidates(changes: MetricChanges, calibration: Calibration, segments: Segme
     signals = sorted((*calibration.signals, *segments.signals, *changes.signals), key=_order)
     return Candidates(
         tuple(
-            Candidate(rank, _TITLES[signal.kind].format(segment=signal.segment, metric=signal.metric), signal)
+            Candidate(rank, _TITLES[signal.kind].format(name=signal.name), signal)
             for rank, signal in enumerate(signals, start=1)
         )
     )
