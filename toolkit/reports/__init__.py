@@ -1,0 +1,44 @@
+"""Reports: templates in, immutable versions out.
+
+`run_report` executes a template and publishes what it saved as the next version; `save` is what the template calls.
+Importing this room is cheap: every report's kernel does it.
+"""
+
+from toolkit.reports.archive import (
+    Reference,
+    find_report,
+    list_reports,
+    load_manifest,
+    load_results,
+    reconcile,
+    report_folder,
+)
+from toolkit.reports.lint import lint_template
+from toolkit.reports.parameters import resolve_parameters
+from toolkit.reports.runner import Published, RunRequest, run_report
+from toolkit.reports.save import Saved, save
+from toolkit.reports.templates import Parameter, Template, find_template, list_templates
+from toolkit.reports.verify import verify_all, verify_report
+
+__all__ = [
+    "Parameter",
+    "Published",
+    "Reference",
+    "RunRequest",
+    "Saved",
+    "Template",
+    "find_report",
+    "find_template",
+    "lint_template",
+    "list_reports",
+    "list_templates",
+    "load_manifest",
+    "load_results",
+    "reconcile",
+    "report_folder",
+    "resolve_parameters",
+    "run_report",
+    "save",
+    "verify_all",
+    "verify_report",
+]

@@ -1,0 +1,274 @@
+"""The report archive: `reports/<template>/<subject>/v0001/`, each version published whole and never rewritten.
+
+A version is staged beside the archive, brought to disk, and takes its number by renaming its folder onto a fresh name:
+no lock, and no half version whenever the process dies. What the ledger then lacks, `reconcile` adds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from errno import EEXIST, ENOTEMPTY
+from glob import escape
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from toolkit.checks import check_in
+from toolkit.digests import digest_file
+from toolkit.errors import ArchiveError, ArgumentError
+from toolkit.reports.save import RESULTS
+from toolkit.windows import parse_instant
+from toolkit.workspace import Workspace, current_actor
+
+if TYPE_CHECKING:
+    from toolkit.ledger import Ledger
+
+MANIFEST = "manifest.json"
+NOTEBOOK = "report.ipynb"
+PAGE = "report.html"
+FAILED = "failed"
+PUBLISHED = "report.published"
+
+_STAGING = ".staging"
+_STALE_SECONDS = 24 * 60 * 60
+_REFERENCE = re.compile(r"(?P<template>[^/@]+)/(?P<subject>[^/@]+)(?:@(?P<version>latest|[0-9]+))?")
+_VERSION = re.compile(r"v([0-9]{4,})")
+
+
+@dataclass(frozen=True, order=True)
+class Reference:
+    """One published report: `<template>/<subject>@<n>`; without a number, the latest.
+
+    >>> Reference.parse("triage/delay@3").folder_name, str(Reference.parse("triage/delay@latest"))
+    ('v0003', 'triage/delay')
+    """
+
+    template: str
+    subject: str
+    version: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Read a reference; raises `ArgumentError`."""
+        match = _REFERENCE.fullmatch(text)
+        if match is None:
+            raise ArgumentError(
+                f"report reference == {text!r}, must be like 'triage/delay@3', or 'triage/delay' for the latest"
+            )
+        version = match["version"]
+        return cls(match["template"], match["subject"], int(version) if version not in (None, "latest") else None)
+
+    def __str__(self) -> str:
+        return self.series if self.version is None else f"{self.series}@{self.version}"
+
+    @property
+    def series(self) -> str:
+        """`<template>/<subject>`: what all its versions share."""
+        return f"{self.template}/{self.subject}"
+
+    @property
+    def folder_name(self) -> str:
+        """The version's folder, such as `v0003`."""
+        return f"v{self.version or 0:04d}"
+
+    def at(self, version: int) -> Reference:
+        """The same report's version `version`."""
+        return Reference(self.template, self.subject, version)
+
+
+def list_reports(workspace: Workspace, template: str | None = None, subject: str | None = None) -> list[Reference]:
+    """Every published version, by template, subject and number, or those of one template or subject."""
+    found = []
+    pattern = "/".join("*" if name is None else escape(name) for name in (template, subject))
+    for folder in workspace.reports.glob(f"{pattern}/v*"):
+        match = _VERSION.fullmatch(folder.name)
+        reference = Reference(folder.parts[-3], folder.parts[-2], int(match[1])) if match else None
+        if reference is not None and reference.template not in (FAILED, _STAGING):
+            found.append(reference)
+    return sorted(found)
+
+
+def find_report(workspace: Workspace, reference: str | Reference) -> Reference:
+    """The published version that a reference names; the latest when it names no number.
+
+    Raises `UnknownNameError` with the nearest reference, `ArgumentError` for what is not a reference.
+    """
+    asked = Reference.parse(reference) if isinstance(reference, str) else reference
+    versions = list_reports(workspace, asked.template, asked.subject)
+    if asked.version is None and versions:
+        return versions[-1]
+    if asked not in versions:
+        published = versions or list_reports(workspace)
+        allowed = [str(each) for each in published] if asked.version else [each.series for each in published]
+        check_in(str(asked), dict.fromkeys(allowed), noun="report")
+    return asked
+
+
+def report_folder(workspace: Workspace, reference: Reference) -> Path:
+    """The folder of a published version."""
+    return workspace.reports / reference.template / reference.subject / reference.folder_name
+
+
+def load_manifest(workspace: Workspace, reference: str | Reference) -> dict[str, Any]:
+    """The manifest of a published report.
+
+    Raises `UnknownNameError`, and `ArchiveError` when the file cannot be read.
+    """
+    return _load(workspace, reference, MANIFEST)
+
+
+def load_results(workspace: Workspace, reference: str | Reference) -> dict[str, Any]:
+    """`results.json` of a published report: `schema_version` and `rows`.
+
+    Raises `UnknownNameError`, and `ArchiveError` when the file cannot be read.
+    """
+    return _load(workspace, reference, RESULTS)
+
+
+def _load(workspace: Workspace, reference: str | Reference, name: str) -> dict[str, Any]:
+    found = find_report(workspace, reference)
+    try:
+        document: dict[str, Any] = json.loads((report_folder(workspace, found) / name).read_bytes())
+    except (OSError, ValueError) as err:
+        raise ArchiveError(
+            f"{found}: {name} cannot be read ({err}); 'toolkit reports verify {found}' says what was changed"
+        ) from None
+    return document
+
+
+@contextmanager
+def open_staging(workspace: Workspace) -> Iterator[Path]:
+    """A folder of this run's own, removed at the end unless it was published; its name says whose it is."""
+    folder = workspace.reports / _STAGING / f"{socket.gethostname()}~{os.getpid()}~{token_hex(8)}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep_staging(workspace: Workspace, *, now: datetime) -> None:
+    """Remove what dead runs left: their process is gone, or, on another machine, a day has passed."""
+    for folder in (workspace.reports / _STAGING).glob("*~*~*"):
+        host, process, _ = folder.name.rsplit("~", 2)
+        if host == socket.gethostname():
+            dead = not _is_alive(int(process))
+        else:
+            dead = now.timestamp() - folder.stat().st_mtime > _STALE_SECONDS
+        if dead:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def publish(
+    workspace: Workspace, staged: Path, series: Reference, *, after: int, finish: Callable[[Reference], None]
+) -> Reference:
+    """Give a staged folder the next version number and move it into the archive, whole.
+
+    Parameters
+    ----------
+    series: template and subject.
+    after: the highest number the ledger knows; a number is never used again, even when its folder is gone.
+    finish: writes into the staged folder what names the version; called again when another run took the number.
+    """
+    parent = workspace.reports / series.template / series.subject
+    parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        taken = [each.version or 0 for each in list_reports(workspace, series.template, series.subject)]
+        reference = series.at(max([after, *taken]) + 1)
+        finish(reference)
+        if move_folder(staged, parent / reference.folder_name):
+            return reference
+
+
+def move_folder(staged: Path, target: Path) -> bool:
+    """Rename a folder onto a fresh name, its content on disk first; False when the name is taken."""
+    for path in sorted(staged.rglob("*")):
+        _sync(path)
+    _sync(staged)
+    try:
+        staged.rename(target)
+    except OSError as err:
+        if err.errno in (EEXIST, ENOTEMPTY):
+            return False
+        raise ArchiveError(f"{target.name} could not be published: {err}") from err
+    for folder in target.parents[:3]:
+        _sync(folder)
+    return True
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def reconcile(workspace: Workspace, ledger: Ledger) -> None:
+    """Record every version on disk that the ledger lacks: its process died between rename and append."""
+    recorded = {entry.subject for entry in ledger.entries(kind=PUBLISHED)}
+    for reference in list_reports(workspace):
+        if str(reference) not in recorded and (report_folder(workspace, reference) / MANIFEST).is_file():
+            record_publication(workspace, ledger, reference, recovered=True)
+
+
+def record_publication(workspace: Workspace, ledger: Ledger, reference: Reference, *, recovered: bool = False) -> None:
+    """Append the ledger row of a published version, all of it read from the version's own folder."""
+    manifest = load_manifest(workspace, reference)
+    folder = report_folder(workspace, reference)
+    earlier = [
+        each
+        for each in list_reports(workspace, reference.template, reference.subject)
+        if (each.version or 0) < (reference.version or 0)
+    ]
+    payload = {
+        "reference": str(reference),
+        "manifest_digest": digest_file(folder / MANIFEST),
+        "results_digest": digest_file(folder / RESULTS),
+        "template_digest": manifest["template"]["digest"],
+        "parameters": parameters_text(manifest["parameters"]),
+        "supersedes": str(earlier[-1]) if earlier else None,
+    }
+    if recovered:
+        payload["recovered"] = True
+    ledger.append(
+        kind=PUBLISHED,
+        subject=str(reference),
+        payload=payload,
+        actor=current_actor(),
+        effective_at=parse_instant(manifest["as_of"] or manifest["started_at"]),
+    )
+
+
+def last_recorded(ledger: Ledger, series: Reference) -> int:
+    """The highest version of a report that the ledger knows; 0 when it knows none."""
+    recorded = [Reference.parse(entry.subject) for entry in ledger.entries(kind=PUBLISHED)]
+    return max((each.version or 0 for each in recorded if each.series == series.series), default=0)
+
+
+def parameters_text(parameters: dict[str, Any]) -> str:
+    """Parameters as one text: the ledger hashes no floats."""
+    return json.dumps(parameters, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def stamp(instant: datetime) -> str:
+    """An instant as a folder's name, sortable."""
+    return f"{instant.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"

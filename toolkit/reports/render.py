@@ -1,0 +1,48 @@
+"""A report as one HTML page: self-contained, nothing fetched, no script, code folded.
+
+The page forbids itself scripts and requests (a content security policy), so whatever HTML a notebook puts out stays
+still. One exporter is kept per process: making one costs more than rendering.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+_RENDERING = Lock()  # the exporter registers filters anew for every notebook
+_LOG = logging.getLogger("toolkit.reports.render")
+_LOG.addHandler(logging.NullHandler())
+
+
+def render_html(
+    notebook: Any, *, title: str, facts: Sequence[str], failure: str = "", failed_cell: int | None = None
+) -> str:
+    """The page of an executed notebook; the same notebook and words give the same bytes.
+
+    Parameters
+    ----------
+    notebook: an nbformat notebook.
+    title: of the page.
+    facts: short texts for the line at the top: reference, as-of, time of publication.
+    failure: what to say at the top when the run failed; `failed_cell` (index from 0) is then shown open.
+    """
+    report = {"title": title, "facts": list(facts), "failure": failure, "failed_cell": failed_cell}
+    with _RENDERING:
+        page, _ = _exporter().from_notebook_node(notebook, resources={"report": report})
+    return str(page)
+
+
+@cache
+def _exporter() -> Any:
+    from nbconvert.exporters import HTMLExporter
+
+    return HTMLExporter(  # type: ignore[no-untyped-call]
+        template_name="html",
+        extra_template_basedirs=[str(Path(__file__).resolve().parent)],
+        exclude_anchor_links=True,
+        log=_LOG,
+    )
