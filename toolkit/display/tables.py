@@ -9,6 +9,9 @@ from typing import Any
 
 from toolkit.display.numbers import format_number
 
+_ONE_LINE = 28
+"""Characters that a cell may have and still stay on one line, whatever the page's width."""
+
 
 def heading(name: str) -> str:
     """A column's name as a heading: underscores become spaces, the first letter is a capital.
@@ -21,7 +24,7 @@ def heading(name: str) -> str:
 
 
 def table_html(rows: Sequence[Mapping[str, Any]], *, name: str, text: str = "") -> str:
-    """Rows as an HTML table, headed by `text`; every value is escaped.
+    """Rows as an HTML table, headed by `text`; every value is escaped (great-tables does).
 
     Parameters
     ----------
@@ -32,19 +35,21 @@ def table_html(rows: Sequence[Mapping[str, Any]], *, name: str, text: str = "") 
     if not rows:
         return f"{lead}<p>No rows.</p>"
     import pandas as pd
-    from great_tables import GT
+    from great_tables import GT, loc, style
 
     columns = list(rows[0])
-    numeric = [column for column in columns if any(_is_number(row[column]) for row in rows)]
+    numeric = [heading(column) for column in columns if any(_is_number(row[column]) for row in rows)]
     frame = pd.DataFrame(
-        [[escape(format_number(column, row[column])) for column in columns] for row in rows],
+        [[format_number(column, row[column]) for column in columns] for row in rows],
         columns=[heading(column) for column in columns],
         dtype="object",
     )
+    short = [column for column in frame.columns if frame[column].str.len().max() <= _ONE_LINE]
     table = (
         GT(frame, id=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"))
         .cols_align("left")
-        .cols_align("right", columns=[heading(column) for column in numeric])
+        .cols_align("right", columns=numeric)
+        .tab_style(style.css("white-space: nowrap;"), loc.body(columns=short))
         .tab_options(table_font_size="13px", table_width="auto", table_margin_left="0", data_row_padding="4px")
     )
     return f'{lead}<div style="overflow-x:auto">{table.as_raw_html(inline_css=False)}</div>'
