@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import pytest
 
 from toolkit.workspace import JOURNAL, Workspace, open_workspace
 
-REFERENCE_START, CURRENT_START, END = (pd.Timestamp(day, tz="UTC") for day in ("2013-03-01", "2013-04-01", "2013-05-01"))
+REFERENCE_START, CURRENT_START, END = (
+    pd.Timestamp(day, tz="UTC") for day in ("2013-03-01", "2013-04-01", "2013-05-01")
+)
 
 SETTINGS = """\
 schema_version = 1
@@ -41,16 +45,30 @@ versions:
     reference: {start: "2013-03-01", end: "2013-04-01"}
 """
 
-METRICS = """\
-metrics:
-  brier: {name: Brier score, description: d, owner: Ada, kind: brier, direction: decrease, practical_threshold: 0.005, role: loss}
-  log_loss: {name: Log loss, description: d, owner: Ada, kind: log_loss, direction: decrease, practical_threshold: 0.01, role: loss}
-  auc: {name: AUC, description: d, owner: Ada, kind: auc, direction: increase, practical_threshold: 0.01, role: quality}
-  calibration: {name: Calibration, description: d, owner: Ada, kind: calibration, unit: share, direction: toward_zero, practical_threshold: 0.02, role: quality}
-  latency: {name: Latency, description: d, owner: Ada, kind: mean, column: latency_ms, unit: ms, direction: decrease, practical_threshold: 1, role: operation}
-  error_rate: {name: Error rate, description: d, owner: Ada, kind: proportion, column: error, unit: share, direction: decrease, practical_threshold: 0.01, role: operation}
-  temperature: {name: Temperature, description: d, owner: Ada, kind: mean, column: temp_f, direction: none, practical_threshold: 1, role: input}
-"""
+_METRICS = {
+    "brier": ("Brier score", "kind: brier, direction: decrease, practical_threshold: 0.005, role: loss"),
+    "log_loss": ("Log loss", "kind: log_loss, direction: decrease, practical_threshold: 0.01, role: loss"),
+    "auc": ("AUC", "kind: auc, direction: increase, practical_threshold: 0.01, role: quality"),
+    "calibration": (
+        "Calibration",
+        "kind: calibration, unit: share, direction: toward_zero, practical_threshold: 0.02, role: quality",
+    ),
+    "latency": (
+        "Latency",
+        "kind: mean, column: latency_ms, unit: ms, direction: decrease, practical_threshold: 1, role: operation",
+    ),
+    "error_rate": (
+        "Error rate",
+        "kind: proportion, column: error, unit: share, direction: decrease, practical_threshold: 0.01, role: operation",
+    ),
+    "temperature": (
+        "Temperature",
+        "kind: mean, column: temp_f, direction: none, practical_threshold: 1, role: input",
+    ),
+}
+METRICS = "metrics:\n" + "".join(
+    f"  {key}: {{name: {name}, description: d, owner: Ada, {rest}}}\n" for key, (name, rest) in _METRICS.items()
+)
 
 TEAMS = """\
 teams:
@@ -98,7 +116,7 @@ def write_workspace(root: Path, predictions: pd.DataFrame, outcomes: pd.DataFram
 def make_events(
     *, requests: int = 3000, seed: int = 7, gap: float = 0.0, heat: float = 0.0, bad_carrier: str | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Two months of requests; from April on `gap` more positives, `heat` more degrees, one carrier that is all noise."""
+    """Two months of requests; from April on `gap` more positives, `heat` more degrees, one carrier upside down."""
     rng = np.random.default_rng(seed)
     minutes = int((END - REFERENCE_START).total_seconds() // 60)
     occurred_at = REFERENCE_START + pd.to_timedelta(np.sort(rng.integers(0, minutes, requests)), unit="m")
@@ -143,6 +161,49 @@ def events() -> tuple[pd.DataFrame, pd.DataFrame]:
 def small(tmp_path_factory: pytest.TempPathFactory) -> SmallWorkspace:
     """The workspace without planted changes."""
     return write_workspace(tmp_path_factory.mktemp("small"), *make_events())
+
+
+_BUILD_PATIENCE_S = 600
+
+
+@pytest.fixture(scope="session")
+def flights_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example workspace, built once for all test processes of a run; to be read only (see `flights_workspace`).
+
+    What was said while it was built lies beside it, in `flights-done`.
+    """
+    from toolkit.examples import build_flights
+
+    base = tmp_path_factory.getbasetemp()
+    if base.name.startswith("popen-"):  # a worker of pytest-xdist: the run's own folder is one above
+        base = base.parent
+    root, claim, done = base / "flights", base / "flights-claim", base / "flights-done"
+    try:
+        claim.mkdir()
+    except FileExistsError:
+        waited = time.monotonic() + _BUILD_PATIENCE_S
+        while not done.exists():
+            assert time.monotonic() < waited, "the process that builds the example did not finish"
+            time.sleep(0.2)
+        return root
+    root.mkdir()
+    said: list[str] = []
+    build_flights(root, progress=said.append)
+    done.write_text("\n".join(said))
+    return root
+
+
+def copy_flights(root: Path, folder: Path) -> Workspace:
+    """A workspace of its own over the same data."""
+    shutil.copytree(root, folder, ignore=shutil.ignore_patterns("data", "reports", "ledger"))
+    (folder / "data").symlink_to(root / "data")
+    return open_workspace(folder)
+
+
+@pytest.fixture
+def flights_workspace(flights_root: Path, tmp_path: Path) -> Workspace:
+    """The example workspace with an archive and a ledger of the test's own."""
+    return copy_flights(flights_root, tmp_path / "flights")
 
 
 @pytest.fixture(autouse=True)

@@ -137,6 +137,9 @@ class Shown:
 
         return pd.DataFrame([row.to_dict() for row in self.to_rows()], columns=list(ROW_FIELDS))
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(self.text or f"{type(self).__name__} of {len(self.to_rows())} rows")
+
     def _repr_html_(self) -> str:
         name = type(self).__name__.lower()
         return table_html(self.to_table(), name=name, text=self.text)

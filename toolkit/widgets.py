@@ -55,10 +55,7 @@ class TemplateForm(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
             for parameter in self.template.parameters
         ]
         heading = w.HTML(f"<b>{escape(self.template.title)}</b><br>{escape(self.template.summary)}")
-        super().__init__(
-            [heading, *lines, self.message, w.HBox([self.button, self.bar]), self.step, self.report],
-            layout=w.Layout(gap="4px"),
-        )
+        super().__init__([heading, *lines, self.message, w.HBox([self.button, self.bar]), self.step, self.report])
         for field in self.fields.values():
             field.observe(self._on_change, names="value")
         self.button.on_click(self._on_click)

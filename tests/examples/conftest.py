@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
 from built_flights import Built
 
-from toolkit.examples import build_flights
 from toolkit.examples.flights_source import read_flights
 
 if TYPE_CHECKING:
@@ -14,12 +14,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    root = tmp_path_factory.mktemp("flights")
-    said: list[str] = []
-    build_flights(root, progress=said.append)
+def built(flights_root: Path) -> Built:
+    said = (flights_root.parent / "flights-done").read_text().splitlines()
     names = ("predictions", "outcomes", "exposures", "deployments")
-    return Built(root, said, *(pq.read_table(root / "data" / name).to_pandas() for name in names))
+    return Built(flights_root, said, *(pq.read_table(flights_root / "data" / name).to_pandas() for name in names))
 
 
 @pytest.fixture(scope="session")

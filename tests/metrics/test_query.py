@@ -86,8 +86,11 @@ def test_auc_interval_agrees_with_placements_by_hand(small, cells):
     above = positive["score"].map(lambda score: share_below(score, negative["score"]))
     below = negative["score"].map(lambda score: 1 - share_below(score, positive["score"]))
     area = above.mean()
-    influence = ((above - area) / len(above)).groupby(positive["occurred_at"].dt.date).sum().add(
-        ((below - area) / len(below)).groupby(negative["occurred_at"].dt.date).sum(), fill_value=0
+    influence = (
+        ((above - area) / len(above))
+        .groupby(positive["occurred_at"].dt.date)
+        .sum()
+        .add(((below - area) / len(below)).groupby(negative["occurred_at"].dt.date).sum(), fill_value=0)
     )
     days = rows["occurred_at"].dt.date.nunique()
     se = np.sqrt(days / (days - 1) * (influence**2).sum())
@@ -132,9 +135,12 @@ def test_one_statement_and_the_same_cells_every_time(small, monkeypatch):
 
     seen = []
     execute = Source.execute
-    monkeypatch.setattr(
-        Source, "execute", lambda self, expression, *, reading: seen.append(reading) or execute(self, expression, reading=reading)
-    )
+
+    def watched(self, expression, *, reading):
+        seen.append(reading)
+        return execute(self, expression, reading=reading)
+
+    monkeypatch.setattr(Source, "execute", watched)
     first = collect(small.workspace)
     measured = [reading for reading in seen if reading == "predictions and outcomes"]
     assert len(measured) == 1, "one merged query for all metrics, populations and segments"

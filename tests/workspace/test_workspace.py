@@ -18,7 +18,7 @@ class Part(Definition):
 class Thing(Definition):
     name: str
     kind: Literal["good", "bad"] = "good"
-    parts: dict[str, Part] = {}
+    parts: dict[str, Part] = Field(default_factory=dict)
 
 
 @pytest.fixture
@@ -62,9 +62,12 @@ def test_no_workspace(tmp_path, monkeypatch):
     ("text", "message"),
     [
         ("name = ", "toolkit.toml: not valid TOML: "),
-        (SETTINGS.replace("schema_version = 1", "schema_version = 7"), "toolkit.toml: schema_version is 7; allowed: 1."),
+        (SETTINGS.replace("version = 1", "version = 7"), "toolkit.toml: schema_version is 7; allowed: 1."),
         (SETTINGS.replace("name", "nmae", 1), "toolkit.toml: unknown key 'nmae'; allowed: "),
-        (SETTINGS.replace("path", "paht"), "unknown key 'tables.predictions.paht'; allowed: columns, path. Did you mean 'path'?"),
+        (
+            SETTINGS.replace("path", "paht"),
+            "unknown key 'tables.predictions.paht'; allowed: columns, path. Did you mean 'path'?",
+        ),
     ],
 )
 def test_wrong_settings(tmp_path, text, message):

@@ -14,7 +14,8 @@ PALETTE = ("#1b4965", "#ca6702", "#0a9396", "#ae2012", "#6c757d", "#94a1b2")
 """Six colours that stay apart in print and for colour-blind readers; the first is the subject, the last two recede."""
 
 _DOTS_PER_INCH = 144
-_THEME = {
+_THEME: dict[str, Any] = {
+    "axes.axisbelow": True,
     "axes.edgecolor": "#94a1b2",
     "axes.grid": True,
     "axes.grid.axis": "y",
@@ -47,7 +48,7 @@ class Picture:
 def picture(
     draw: Callable[[Any], None], *, name: str, alt: str, width_inches: float = 7.0, height_inches: float = 3.4
 ) -> Picture:
-    """Draw on a new figure under the theme and keep the bytes.
+    """Draw on a new figure under the theme and keep the bytes; a user's own matplotlib settings do not reach it.
 
     Parameters
     ----------
@@ -55,12 +56,11 @@ def picture(
     alt: the figure in words.
     """
     import matplotlib as mpl
-    import seaborn as sns
     from cycler import cycler
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    style = {**sns.axes_style("ticks"), **_THEME, "axes.prop_cycle": cycler(color=PALETTE)}
+    style: dict[Any, Any] = {**mpl.rcParamsDefault, **_THEME, "axes.prop_cycle": cycler(color=PALETTE)}
     with mpl.rc_context(style):
         figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
         FigureCanvasAgg(figure)

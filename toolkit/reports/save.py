@@ -31,7 +31,8 @@ class Saved:
     written: bool
 
     def __str__(self) -> str:
-        held = f"{self.rows} rows of {', '.join(self.records) or 'no record'}; {self.figures} figure{'' if self.figures == 1 else 's'}"
+        figures = f"{self.figures} figure{'' if self.figures == 1 else 's'}"
+        held = f"{self.rows} rows of {', '.join(self.records) or 'no record'}; {figures}"
         return f"Saved: {held}." if self.written else f"Not saved, this is not a report's run. It would hold {held}."
 
     __repr__ = __str__

@@ -58,14 +58,13 @@ class Candidates(Shown):
     def text(self) -> str:
         if not self.ranked:
             return "No signal asks for work: nothing changed beyond its practical threshold."
-        first, measured = self.ranked[0], [c for c in self.ranked if c.signal.excess_loss_per_week is not None]
-        tail = "Their value in the business's unit is absent: nobody has estimated it."
-        if not measured:
-            return f"{len(self.ranked)} candidates; of none was the share in the loss measured. {tail}"
-        return (
-            f"{len(self.ranked)} candidates, first {first.title.lower()!r}: {first.signal.text}. "
-            f"{len(self.ranked) - len(measured)} come last because their share in the loss was not measured. {tail}"
+        first = self.ranked[0]
+        lead = f"{len(self.ranked)} candidates. First: {first.title.lower()} ({first.signal.text})."
+        unmeasured = [c.signal.name for c in self.ranked if c.signal.excess_loss_per_week is None]
+        last = (
+            f" Last, because their share in the loss was not measured: {', '.join(unmeasured)}." if unmeasured else ""
         )
+        return f"{lead}{last} What they are worth to the business is absent: nobody has estimated it."
 
     @override
     def to_rows(self) -> Sequence[ResultRow]:

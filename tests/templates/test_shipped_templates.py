@@ -1,0 +1,158 @@
+"""Every shipped template: thin by rule, and run on the real example."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from conftest import copy_flights
+from toolkit.data import load_model, open_source
+from toolkit.reports import (
+    RunRequest,
+    find_template,
+    lint_template,
+    list_templates,
+    load_results,
+    run_report,
+    verify_all,
+)
+from toolkit.signals import calibration, metric_changes, observe, segment_losses
+from toolkit.triage import candidates
+
+APRIL, DECEMBER = "2013-05-02", "2014-01-01"
+
+
+@pytest.fixture(scope="module")
+def workspace(flights_root, tmp_path_factory):
+    return copy_flights(flights_root, tmp_path_factory.mktemp("templates") / "flights")
+
+
+@pytest.fixture(scope="module")
+def triage(workspace):
+    """Two runs on the same inputs."""
+    return [run_report(RunRequest(workspace.root, "triage")) for _ in range(2)]
+
+
+@pytest.fixture(scope="module")
+def readout(workspace):
+    return [run_report(RunRequest(workspace.root, "experiment_readout", {"experiment": "delay-v2"})) for _ in range(2)]
+
+
+def rows(workspace, published):
+    return load_results(workspace, published.reference)["rows"]
+
+
+@pytest.mark.parametrize("template", list_templates(), ids=lambda template: template.name)
+def test_templates_are_thin(template):
+    assert lint_template(template) == []
+
+
+def test_all_templates_are_run_here():
+    assert {template.name for template in list_templates()} == {"triage", "experiment_readout"}
+
+
+@pytest.mark.parametrize("name", ["triage", "readout"])
+def test_same_inputs_same_bytes(request, name):
+    first, second = request.getfixturevalue(name)
+    assert second.reference.version == first.reference.version + 1
+    for path in ("results.json", *(f"figures/{item.name}" for item in (first.folder / "figures").iterdir())):
+        assert (first.folder / path).read_bytes() == (second.folder / path).read_bytes(), path
+
+
+def test_everything_verifies(workspace, triage, readout):
+    assert verify_all(workspace) == ()
+
+
+def test_triage_resolves_model_and_instant(triage):
+    manifest = triage[0].manifest
+    assert str(triage[0].reference) == "triage/delay@1"
+    assert manifest["parameters"] == {"model": "delay", "as_of": "2014-01-01T00:00:00Z", "window_days": 28}
+    assert {source["table"] for source in manifest["sources"]} == {"predictions", "outcomes"}
+    used = {definition["path"] for definition in manifest["definitions"]}
+    assert used == {"toolkit.toml", "metrics.yml", "models/delay.yml", "teams.yml"}
+    assert manifest["privacy"] == "not checked"
+
+
+def test_readout_gives_the_right_verdict(workspace, readout):
+    found = rows(workspace, readout[0])
+    (decision,) = [row["value"] for row in found if row["record"] == "verdict" and row["statistic"] == "decision"]
+    assert decision == "ship"
+
+
+def test_readout_covers_the_true_difference(flights_root, workspace, readout):
+    """Both versions scored every flight, so the difference of their Brier scores is known."""
+    import pandas as pd
+
+    scored = pd.read_parquet(flights_root / "data" / "predictions")
+    start, end = (pd.Timestamp(day, tz="UTC") for day in ("2013-06-01", "2013-08-01"))
+    scored = scored[(scored["occurred_at"] >= start) & (scored["occurred_at"] < end)]
+    labelled = scored.merge(pd.read_parquet(flights_root / "data" / "outcomes"), on="request_id")
+    loss = ((labelled["label"] - labelled["score"]) ** 2).groupby(labelled["version"]).mean()
+    truth = loss["2"] - loss["1"]
+    (row,) = [
+        row
+        for row in rows(workspace, readout[0])
+        if row["record"] == "readout" and row["key"] == "brier" and row["statistic"] == "difference"
+    ]
+    assert row["ci_lower"] < truth < row["ci_upper"]
+    standard_error = (row["ci_upper"] - row["ci_lower"]) / (2 * 1.96)
+    assert abs(truth) > 4 * standard_error
+
+
+@pytest.mark.parametrize(("as_of", "drifted"), [(APRIL, True), (DECEMBER, False)])
+def test_calibration_comes_first_not_temperature(flights_workspace, as_of, drifted):
+    """May's and April's temperatures differ from March's by far and harm nobody; December's hardly do, and it hurts."""
+    source, model = open_source(flights_workspace), load_model(flights_workspace, "delay")
+    observed = observe(flights_workspace, source, model, as_of=as_of, window_days=30)
+    changes = metric_changes(observed)
+    ranked = candidates(changes, calibration(observed), segment_losses(observed)).ranked
+    assert ranked[0].key == "calibration"
+    temperature = next(change for change in changes.changes if change.key == "temperature")
+    assert (temperature.verdict == "changed") is drifted
+    assert ("metric_change:temperature" in {candidate.key for candidate in ranked}) is drifted
+
+
+def test_september_scores_too_high_but_loses_less(flights_workspace):
+    source, model = open_source(flights_workspace), load_model(flights_workspace, "delay")
+    observed = observe(flights_workspace, source, model, as_of="2013-10-02", window_days=30)
+    assert calibration(observed).signals == ()
+
+
+def test_a_plain_papermill_notebook_runs_unchanged(flights_workspace):
+    notebook = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "id": "p",
+                "metadata": {"tags": ["parameters"]},
+                "outputs": [],
+                "source": "n = 1",
+                "execution_count": None,
+            },
+            {
+                "cell_type": "code",
+                "id": "c",
+                "metadata": {},
+                "outputs": [],
+                "source": "print(n * 2)",
+                "execution_count": None,
+            },
+        ],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    flights_workspace.templates.mkdir(exist_ok=True)
+    (flights_workspace.templates / "plain.ipynb").write_text(json.dumps(notebook))
+    assert find_template(flights_workspace, "plain").origin == "workspace"
+    published = run_report(RunRequest(flights_workspace.root, "plain", {"n": "21"}))
+    assert str(published.reference) == "plain/default@1"
+    assert "42" in (published.folder / "report.ipynb").read_text()
+    assert json.loads((published.folder / "results.json").read_bytes())["rows"] == []
+
+
+@pytest.mark.slow
+def test_ten_times_out_of_ten(flights_workspace):
+    runs = [run_report(RunRequest(flights_workspace.root, "triage")) for _ in range(10)]
+    assert len({(run.folder / "results.json").read_bytes() for run in runs}) == 1
