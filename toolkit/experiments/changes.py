@@ -1,0 +1,26 @@
+"""Differences as people read them: those of shares in percentage points, so that no one takes one for a lift."""
+
+from __future__ import annotations
+
+from toolkit.display import format_interval, format_number
+
+
+def format_change(value: float | None, unit: str) -> str:
+    """A difference in the metric's unit, without the names of other units.
+
+    >>> format_change(-0.00153, "share"), format_change(0.25, "ms"), format_change(-0.014, "nats")
+    ('-0.153 pp', '0.25 ms', '-0.014')
+    """
+    if unit != "share" or value is None:
+        return format_number("difference", value, unit=unit)
+    return format_number("value_share", value).replace("%", "pp")
+
+
+def format_change_interval(lower: float | None, upper: float | None, unit: str) -> str:
+    """An interval of a difference in the metric's unit.
+
+    >>> format_change_interval(-0.0044, 0.00135, "share")
+    '-0.44 pp to 0.135 pp'
+    """
+    text = format_interval("value_share" if unit == "share" else "difference", lower, upper, unit=unit)
+    return text.replace("%", "pp") if unit == "share" else text
