@@ -110,7 +110,7 @@ def test_exposures_are_the_recomputed_hash_assignment_of_every_flight_of_the_tes
     inside = built.predictions[
         (built.predictions["version"] == "1")
         & (built.predictions["occurred_at"] >= at("2013-06-01"))
-        & (built.predictions["occurred_at"] < at("2013-08-01"))
+        & (built.predictions["occurred_at"] < at("2013-10-01"))
     ]
     assert table[["unit_id", "exposed_at"]].to_numpy().tolist() == (
         inside[["unit_id", "occurred_at"]].to_numpy().tolist()
@@ -124,8 +124,8 @@ def test_service_follows_the_deployments_and_the_assignment(built: Built) -> Non
     first = table[table["version"] == "1"].set_index("request_id").loc[served.index]
     when = first["occurred_at"]
     march = when < at("2013-04-01")
-    test = (when >= at("2013-06-01")) & (when < at("2013-08-01"))
-    later = when >= at("2013-08-01")
+    test = (when >= at("2013-06-01")) & (when < at("2013-10-01"))
+    later = when >= at("2013-10-01")
     assert not served[march].any(axis=None)
     assert (served["1"] ^ served["2"])[~march].all()
     assert served.loc[~march & ~test & ~later, "1"].all()
@@ -138,7 +138,7 @@ def test_deployments_say_when_each_version_began_to_serve(built: Built) -> None:
     assert rows == [
         (at("2013-04-01"), "delay", "1", "deploy"),
         (at("2013-06-01"), "delay", "2", "deploy"),
-        (at("2013-08-01"), "delay", "2", "deploy"),
+        (at("2013-10-01"), "delay", "2", "deploy"),
     ]
     assert built.deployments[["commit", "committed_at"]].isna().all(axis=None)
     served = built.predictions[built.predictions["served"]]

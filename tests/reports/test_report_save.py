@@ -43,7 +43,7 @@ def test_outside_a_run_nothing_is_written_and_that_is_said(tmp_path: Path, monke
 
 def test_in_a_run_rows_figures_and_provenance_are_written(run: Path) -> None:
     saved = save(amount=Amount(0.5))
-    assert saved._repr_html_() == "<p>Saved: 1 rows of amount; 1 figures.</p>"
+    assert saved._repr_html_() == "<p>Saved: 1 rows of amount; 1 figure.</p>"
     document = json.loads((run / "results.json").read_bytes())
     assert document["schema_version"] == 1
     assert [(row["record"], row["key"], row["value"]) for row in document["rows"]] == [("amount", "oslo", 0.5)]

@@ -85,7 +85,7 @@ def test_readout_covers_the_true_difference(flights_root, workspace, readout):
     import pandas as pd
 
     scored = pd.read_parquet(flights_root / "data" / "predictions")
-    start, end = (pd.Timestamp(day, tz="UTC") for day in ("2013-06-01", "2013-08-01"))
+    start, end = (pd.Timestamp(day, tz="UTC") for day in ("2013-06-01", "2013-10-01"))
     scored = scored[(scored["occurred_at"] >= start) & (scored["occurred_at"] < end)]
     labelled = scored.merge(pd.read_parquet(flights_root / "data" / "outcomes"), on="request_id")
     loss = ((labelled["label"] - labelled["score"]) ** 2).groupby(labelled["version"]).mean()

@@ -1,0 +1,92 @@
+"""`make demo`: the workspace demo/ from real flights, its two reports, and where they lie.
+
+It does again only what has changed: the workspace is rebuilt when the example or the lock is another one, the reports
+are run again when any code or template is. What was done stands in build/demo.json, beside the workspace and not in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO = ROOT / "demo"
+DONE = ROOT / "build" / "demo.json"
+TOOLKIT = [sys.executable, "-m", "toolkit.cli"]
+REPORTS = (["triage"], ["experiment_readout", "-p", "experiment=delay-v2"])
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    print(f"==> {text}", flush=True)
+
+
+def digest(*parts: str) -> str:
+    """The digest of all files under these folders (and of these files), names included."""
+    state = hashlib.sha256()
+    for part in parts:
+        top = ROOT / part
+        files = [top] if top.is_file() else sorted(top.rglob("*"))
+        for file in files:
+            if file.is_file() and "__pycache__" not in file.parts:
+                state.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return state.hexdigest()
+
+
+def build_workspace(done: dict[str, Any]) -> dict[str, Any]:
+    """Make demo/ unless it is there and of this example; what was done, with the reports forgotten if it is new."""
+    example = digest("toolkit/examples", "requirements.lock")
+    if DEMO.exists():
+        if "example" not in done:
+            sys.exit(f"error: {DEMO} was not made by `make demo`; move it away, or remove it with `make clean`")
+        if done["example"] == example:
+            say("the workspace demo/ is there")
+            return done
+        say("the workspace demo/ is of an older example: removing it")
+        shutil.rmtree(DEMO)
+    remember({"example": example})  # before it is built: a demo/ without this was made by someone else
+    say("building the workspace demo/ from the flights of 2013")
+    subprocess.run([*TOOLKIT, "init", str(DEMO), "--example", "flights"], check=True)
+    return {"example": example}
+
+
+def run_report(arguments: Sequence[str]) -> str:
+    """Run one template in the workspace; the path of the page it published."""
+    say(f"toolkit run {' '.join(arguments)}")
+    run = subprocess.run([*TOOLKIT, "run", *arguments, "--json"], cwd=DEMO, check=True, stdout=subprocess.PIPE)
+    return str(json.loads(run.stdout)["page"])
+
+
+def remember(done: dict[str, Any]) -> None:
+    """Write down what was done."""
+    DONE.parent.mkdir(exist_ok=True)
+    DONE.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    """Build, run, print the paths; the exit code of the step that failed."""
+    done = json.loads(DONE.read_text(encoding="utf-8")) if DONE.is_file() else {}
+    code = digest("toolkit", "templates", "requirements.lock")
+    try:
+        done = build_workspace(done)
+        if done.get("code") != code or not all(Path(page).is_file() for page in done["reports"]):
+            done |= {"code": code, "reports": [run_report(arguments) for arguments in REPORTS]}
+            remember(done)
+        else:
+            say("nothing has changed since these reports were published")
+    except subprocess.CalledProcessError as err:
+        return err.returncode
+    say("open in a browser:")
+    for page in done["reports"]:
+        print(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""The command line: one command, one function; the files are called by their noun.
+
+stdout holds what was asked for, as text or with `--json` as one JSON document; messages, progress and errors go to
+stderr. Exit codes: 0 done, 1 a run failed, 2 wrong usage or an invalid definition (nothing was run), 3 refused with the
+reason, 4 verification failed, 130 interrupted. Heavy imports happen in the command that needs them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from toolkit import __version__
+from toolkit.cli import definitions, record, reports, workspaces
+from toolkit.cli.output import AsJson, complain, print_document, print_text
+from toolkit.errors import ArgumentError, ToolkitError
+
+INTERRUPTED = 130
+"""What a shell expects of a command that Ctrl-C ended: 128 and the signal's number."""
+
+app = typer.Typer(
+    name="toolkit",
+    help="Turns production feedback on models into prioritised improvements, and proves that they worked.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: the rich one costs more to import than everything else here
+)
+app.command("init")(workspaces.init)
+app.command("doctor")(workspaces.doctor)
+app.command("templates")(definitions.templates)
+app.command("metrics")(definitions.metrics)
+app.command("models")(definitions.models)
+app.command("run")(reports.run)
+
+_archive = typer.Typer(help="The archive of published reports.", no_args_is_help=True)
+_archive.command("list")(reports.list_)
+_archive.command("show")(reports.show)
+_archive.command("verify")(reports.verify)
+app.add_typer(_archive, name="reports")
+
+_ledger = typer.Typer(help="The record of what was published and refused.", no_args_is_help=True)
+_ledger.command("log")(record.log)
+_ledger.command("verify")(record.verify)
+app.add_typer(_ledger, name="ledger")
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the version; everything else is a command."""
+    if version:
+        if as_json:
+            print_document({"version": __version__})
+        else:
+            print_text(f"toolkit {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        raise ArgumentError("a command is missing; 'toolkit --help' lists them")
+    if as_json:
+        raise ArgumentError(f"write --json behind the command: toolkit {context.invoked_subcommand} … --json")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    An error of the toolkit or of usage is told in one place, here; any other exception is a defect and stays a
+    traceback.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
+    try:
+        code = app(given, prog_name="toolkit", standalone_mode=False)
+    except (ToolkitError, TyperException) as err:
+        complain(err, as_json=as_json)
+        return err.exit_code
+    if code == INTERRUPTED:  # Typer has caught the KeyboardInterrupt
+        print_text("interrupted", to_stderr=True)
+    return code or 0

