@@ -24,5 +24,6 @@ def cpu_seconds(command: list[str]) -> float:
 
 
 if __name__ == "__main__":
+    print(f"| command | CPU s, smallest of {RUNS} |\n|---|---|")
     for name, command in STATEMENTS.items():
-        print(f"{name:<22} {min(cpu_seconds(command) for _ in range(RUNS)):.2f} s CPU")
+        print(f"| `{name}` | {min(cpu_seconds(command) for _ in range(RUNS)):.2f} |")
