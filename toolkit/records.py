@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from toolkit.display import Picture, table_html
+from toolkit.display import Picture, notice, table_html
 from toolkit.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -112,6 +112,9 @@ class Record(Protocol):
 class Shown:
     """Mixin of results: frame, HTML and pictures out of `to_rows` and `text`."""
 
+    nothing_to_draw: ClassVar[str] = "there is nothing to draw"
+    """What `plot` shows when there is no picture."""
+
     @property
     def text(self) -> str:
         """The result in one paragraph, or ""."""
@@ -124,6 +127,10 @@ class Shown:
     def to_pictures(self) -> Sequence[Picture]:
         """Figures worth keeping beside the rows."""
         return ()
+
+    def plot(self) -> Picture:
+        """The first picture; where there is nothing to draw, one that says so."""
+        return next(iter(self.to_pictures()), None) or notice(self.nothing_to_draw)
 
     def to_table(self) -> Sequence[Mapping[str, object]]:
         """What people see: one mapping per line, headings as keys; by default the rows' filled columns."""

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import make_events, write_workspace
+from conftest import METRICS, make_events, write_workspace
 from toolkit.data import load_model, open_source
-from toolkit.errors import NotReady
+from toolkit.errors import DefinitionError, NotReady
 from toolkit.records import to_document
 from toolkit.signals import calibration, metric_changes, observe, segment_losses
 
@@ -159,6 +159,44 @@ def test_pictures_are_png_with_words_and_the_same_bytes(miscalibrated):
         assert first.png.startswith(b"\x89PNG")
         assert first == again
         assert len(first.alt) > 40
+
+
+def test_without_labels_everything_is_absent_and_said(tmp_path):
+    predictions, outcomes = make_events()
+    observed = look(write_workspace(tmp_path, predictions, outcomes.head(0)).workspace)
+    for result in (metric_changes(observed), calibration(observed), segment_losses(observed)):
+        assert result.plot().png.startswith(b"\x89PNG")
+        assert result.text
+    assert calibration(observed).text == "Calibration is absent: no request has a value."
+    assert segment_losses(observed).plot().alt == "no segment has 200 labelled requests in both periods"
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("breir", "unknown metric (loss in models/small.yml) 'breir'; allowed: .* Did you mean 'brier'?"),
+        ("auc", "models/small.yml: loss is 'auc', a metric of kind auc; it must be of kind brier or log_loss"),
+    ],
+)
+def test_a_loss_that_is_none(small, tmp_path, loss, message):
+    workspace = write_workspace(tmp_path, small.predictions, small.outcomes).workspace
+    model = tmp_path / "models" / "small.yml"
+    model.write_text(model.read_text().replace("loss: brier", f"loss: {loss}"))
+    with pytest.raises(DefinitionError) as caught:
+        look(workspace)
+    start, _, end = message.partition(".*")
+    assert str(caught.value).startswith(start)
+    assert str(caught.value).endswith(end)
+
+
+def test_without_a_calibration_metric_there_is_no_signal_but_the_number(tmp_path):
+    workspace = write_workspace(tmp_path, *make_events(gap=0.1)).workspace
+    kept = [line for line in METRICS.splitlines() if "kind: calibration" not in line]
+    (tmp_path / "metrics.yml").write_text("\n".join(kept))
+    found = calibration(look(workspace))
+    assert found.signals == ()
+    assert found.gap["current"].value > 0.05
+    assert found.text.endswith("No metric of kind calibration says which gap is worth acting on.")
 
 
 @pytest.mark.slow

@@ -1,7 +1,16 @@
 """How numbers, tables and figures look: one formatter that reads the name's suffix, one table, one theme."""
 
 from toolkit.display.numbers import format_instant_day, format_interval, format_number
-from toolkit.display.pictures import PALETTE, Picture, picture
+from toolkit.display.pictures import PALETTE, Picture, notice, picture
 from toolkit.display.tables import table_html
 
-__all__ = ["PALETTE", "Picture", "format_instant_day", "format_interval", "format_number", "picture", "table_html"]
+__all__ = [
+    "PALETTE",
+    "Picture",
+    "format_instant_day",
+    "format_interval",
+    "format_number",
+    "notice",
+    "picture",
+    "table_html",
+]

@@ -68,3 +68,12 @@ def picture(
         stream = io.BytesIO()
         figure.savefig(stream, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
     return Picture(name, alt, stream.getvalue())
+
+
+def notice(text: str) -> Picture:
+    """A picture that says in words why there is none."""
+
+    def draw(figure: Any) -> None:
+        figure.text(0.01, 0.5, text, va="center", color=PALETTE[4])
+
+    return picture(draw, name="notice", alt=text, height_inches=0.5)

@@ -188,13 +188,9 @@ class Readout(Shown):
             parts.append(f"Nothing is corrected for the {len(self.treatments)} comparisons.")
         return " ".join(parts)
 
-    def plot(self) -> Picture:
-        """A forest plot of the relative lifts, which put every metric on one axis."""
-        return draw_forest(self)
-
     def to_pictures(self) -> Sequence[Picture]:
-        """The forest plot."""
-        return (self.plot(),)
+        """A forest plot of the relative lifts, which put every metric on one axis."""
+        return (draw_forest(self),)
 
     def to_rows(self) -> Sequence[ResultRow]:
         """The rows of every effect."""

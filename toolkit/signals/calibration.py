@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from typing_extensions import override
 
 from toolkit import stats
 from toolkit.display import PALETTE, Picture, format_interval, format_number, picture
-from toolkit.errors import Skipped
 from toolkit.metrics import SCORE_BIN, SCORE_BINS
 from toolkit.records import ResultRow, Shown, estimate_row
 from toolkit.signals.observation import CURRENT, REFERENCE, Observation
@@ -42,6 +42,7 @@ class Calibration(Shown):
 
     Attributes
     ----------
+    threshold: the practical threshold of the gap; None when the workspace has no metric of kind calibration.
     gap: mean label minus mean score in each period; `gap_change` their difference.
     excess: mean excess Brier loss per request in each period; `excess_change` their difference.
     spread_change: change of mean p(1 - p): what the model's own scores say it should have lost more or less.
@@ -49,8 +50,10 @@ class Calibration(Shown):
     per_week: `excess_change` times the labelled requests of a week.
     """
 
+    nothing_to_draw: ClassVar[str] = f"no score bin has {_SMALLEST_BIN} labelled requests"
+
     window: str
-    threshold: float
+    threshold: float | None
     gap: dict[str, stats.Estimate]
     gap_change: stats.Estimate
     excess: dict[str, stats.Estimate]
@@ -63,8 +66,8 @@ class Calibration(Shown):
     @property
     def signals(self) -> tuple[Signal, ...]:
         """One signal when the excess loss grew beyond chance and the gap is at least its practical threshold."""
-        gap = self.gap[CURRENT].value
-        if gap is None or self.per_week.ci_lower is None or self.per_week.ci_lower <= 0 or abs(gap) < self.threshold:
+        gap, excess = self.gap[CURRENT].value, self.per_week.ci_lower
+        if gap is None or excess is None or self.threshold is None or excess <= 0 or abs(gap) < self.threshold:
             return ()
         return (
             Signal(
@@ -99,6 +102,7 @@ class Calibration(Shown):
             f"{format_interval('gap', now.ci_lower, now.ci_upper, unit='share')}). "
             f"The mean loss changed by {self.loss_change.value:+.4f}: {self.excess_change.value:+.4f} from calibration "
             f"and {self.spread_change.value:+.4f} that the scores themselves foresaw."
+            f"{'' if self.threshold else ' No metric of kind calibration says which gap is worth acting on.'}"
         )
 
     @override
@@ -181,13 +185,6 @@ class Calibration(Shown):
             ),
         )
 
-    def plot(self) -> Picture:
-        """Share of positive labels against mean score, with intervals, in both periods."""
-        pictures = self.to_pictures()
-        if not pictures:
-            raise Skipped(f"no score bin has {_SMALLEST_BIN} labelled requests; there is nothing to draw")
-        return pictures[0]
-
 
 def calibration(observation: Observation) -> Calibration:
     """Measure the calibration of a model's scores in both periods. Intervals have days as clusters."""
@@ -201,11 +198,9 @@ def calibration(observation: Observation) -> Calibration:
     loss = [cells.ratio("brier_sum", "labelled", name) for name in (REFERENCE, CURRENT)]
     excess_change = stats.difference(excess[REFERENCE], excess[CURRENT])
     thresholds = [metric.practical_threshold for metric in observation.metrics.values() if metric.kind == "calibration"]
-    if not thresholds:
-        raise Skipped("metrics.yml has no metric of kind calibration, so its practical threshold is not known")
     return Calibration(
         window=observation.window.label,
-        threshold=thresholds[0],
+        threshold=thresholds[0] if thresholds else None,
         gap=gap,
         gap_change=stats.difference(gap[REFERENCE], gap[CURRENT]),
         excess=excess,

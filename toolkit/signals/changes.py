@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from typing_extensions import override
 
@@ -39,6 +39,8 @@ class MetricChange:
 @dataclass(frozen=True)
 class MetricChanges(Shown):
     """Every metric of the workspace, current window against reference period."""
+
+    nothing_to_draw: ClassVar[str] = "no metric has a change with an interval"
 
     changes: tuple[MetricChange, ...]
     window: str
@@ -143,10 +145,6 @@ class MetricChanges(Shown):
             ),
         )
 
-    def plot(self) -> Picture:
-        """Each change with its interval, in practical thresholds of its metric."""
-        return _only(self.to_pictures(), "no metric has a change with an interval")
-
 
 def metric_changes(observation: Observation) -> MetricChanges:
     """Compare every metric's current window with the reference period.
@@ -204,14 +202,6 @@ def _shown(change: MetricChange, value: float | None) -> str:
 
 def _signed(change: MetricChange, value: float | None) -> float:
     return (value or 0.0) / change.metric.practical_threshold
-
-
-def _only(pictures: Sequence[Picture], otherwise: str) -> Picture:
-    return (
-        pictures[0]
-        if pictures
-        else picture(lambda figure: figure.text(0.02, 0.5, otherwise), name="none", alt=otherwise, height_inches=0.6)
-    )
 
 
 def _draw(figure: object, changes: Sequence[MetricChange]) -> None:

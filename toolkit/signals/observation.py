@@ -8,14 +8,18 @@ from datetime import datetime, timedelta
 
 from typing_extensions import override
 
+from toolkit.checks import check_in
 from toolkit.data import ModelDefinition, Source, serving_version
-from toolkit.errors import NotReady
+from toolkit.errors import DefinitionError, NotReady
 from toolkit.metrics import Cells, MetricDefinition, Population, load_metrics, measure
 from toolkit.records import ResultRow, Shown, number_row
 from toolkit.windows import Window, format_instant, parse_instant, start_of_day
 from toolkit.workspace import Workspace
 
 REFERENCE, CURRENT = "reference", "current"
+
+LOSS_KINDS = ("brier", "log_loss")
+"""The kinds of metric that measure what a model loses on each request."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,10 +113,12 @@ def observe(
             f"it is clear of it from {ready:%Y-%m-%d} on (or with a smaller window_days)",
             ready_on=ready,
         )
+    metrics = load_metrics(workspace)
+    check_loss(model, metrics)
     cells = measure(
         source,
         model,
-        load_metrics(workspace),
+        metrics,
         (
             Population(REFERENCE, version, reference, served_only=False),
             Population(CURRENT, version, window, served_only=True),
@@ -121,3 +127,14 @@ def observe(
         segments=model.segments,
     )
     return Observation(model, cells, instant, version, served_share)
+
+
+def check_loss(model: ModelDefinition, metrics: Mapping[str, MetricDefinition]) -> None:
+    """Raise `DefinitionError` unless the model's loss is a metric of the workspace that measures a loss."""
+    check_in(model.loss, metrics, noun=f"metric (loss in models/{model.key}.yml)", error=DefinitionError)
+    kind = metrics[model.loss].kind
+    if kind not in LOSS_KINDS:
+        raise DefinitionError(
+            f"models/{model.key}.yml: loss is {model.loss!r}, a metric of kind {kind}; it must be of kind "
+            f"{' or '.join(LOSS_KINDS)}"
+        )

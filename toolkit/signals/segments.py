@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from typing_extensions import override
 
 from toolkit import stats
 from toolkit.display import PALETTE, Picture, format_interval, format_number, picture
-from toolkit.errors import Skipped
 from toolkit.records import ResultRow, Shown, estimate_row, number_row
 from toolkit.signals.observation import CURRENT, REFERENCE, Observation
 from toolkit.signals.signal import EVIDENCE_ALPHA, Signal
@@ -58,6 +58,8 @@ class SegmentLoss:
 @dataclass(frozen=True)
 class SegmentLosses(Shown):
     """Every segment of the model, most newly excess loss first."""
+
+    nothing_to_draw: ClassVar[str] = f"no segment has {SMALLEST_SEGMENT} labelled requests in both periods"
 
     window: str
     metric: str
@@ -173,13 +175,6 @@ class SegmentLosses(Shown):
                 lambda figure: _draw(figure, shown), name="segments", alt=alt, height_inches=0.9 + 0.28 * len(shown)
             ),
         )
-
-    def plot(self) -> Picture:
-        """The segments with most newly excess loss, with intervals."""
-        pictures = self.to_pictures()
-        if not pictures:
-            raise Skipped(f"no segment has {SMALLEST_SEGMENT} labelled requests in both periods; nothing to draw")
-        return pictures[0]
 
 
 def segment_losses(observation: Observation) -> SegmentLosses:

@@ -180,12 +180,12 @@ def difference(
 
 
 def scaled(estimate: Estimate, factor: float) -> Estimate:
-    """The estimate in another unit: value, error and interval times a positive, known `factor`.
+    """The estimate in another unit: value, error and interval times a known `factor` of at least 0.
 
     >>> scaled(Estimate(0.01, 0.002, 29, 0.006, 0.014, 0.001, 900, "mean", "ok", ""), 1000).ci_upper
     14.0
     """
-    check_between("factor", factor, 0, math.inf)
+    check_at_least("factor", factor, 0)
     parts = (estimate.value, estimate.se, estimate.ci_lower, estimate.ci_upper)
     value, se, lower, upper = (None if part is None else part * factor for part in parts)
     return estimate._replace(value=value, se=se, ci_lower=lower, ci_upper=upper)
