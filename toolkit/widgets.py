@@ -15,7 +15,7 @@ from typing import Any
 import ipywidgets as w
 
 from toolkit.errors import ToolkitError
-from toolkit.reports import Parameter, Published, RunRequest, find_template, resolve_parameters, run_report
+from toolkit.reports import Parameter, Published, RunRequest, check_parameters, find_template, run_report
 from toolkit.workspace import Workspace, open_workspace
 
 _CELL = re.compile(r"cell (\d+) of (\d+)")
@@ -54,7 +54,7 @@ class TemplateForm(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
             w.HBox([self.fields[parameter.name], w.HTML(f"<small>{escape(parameter.help)}</small>")])
             for parameter in self.template.parameters
         ]
-        heading = w.HTML(f"<b>{escape(self.template.title)}</b><br>{escape(self.template.summary)}")
+        heading = w.HTML(f"<b>{escape(self.template.title)}</b><br>{escape(self.template.summary.replace('`', ''))}")
         super().__init__([heading, *lines, self.message, w.HBox([self.button, self.bar]), self.step, self.report])
         for field in self.fields.values():
             field.observe(self._on_change, names="value")
@@ -70,7 +70,7 @@ class TemplateForm(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def check(self) -> bool:
         """Check the fields as the command line would, and say what is wrong; whether the form can run."""
         try:
-            resolve_parameters(self.template, self.parameters)
+            check_parameters(self.workspace, self.template, self.parameters)
         except ToolkitError as err:
             self._say(err.announcement)
             self.button.disabled = True

@@ -16,7 +16,8 @@ NOTEBOOK = {
             "id": "p",
             "metadata": {"tags": ["parameters"]},
             "outputs": [],
-            "source": 'side: int = 3  # metres\nmodel: str = ""  # key in models/\nloud: bool = False  # shout',
+            "source": 'side: int = 3  # metres\nmodel: str = ""  # key in models/\nloud: bool = False  # shout\n'
+            'as_of: str = ""  # ISO instant',
             "execution_count": None,
         },
         {
@@ -59,6 +60,7 @@ def test_fields_are_the_templates_own_parameters(workspace):
         "side": "Text",
         "model": "Dropdown",
         "loud": "Checkbox",
+        "as_of": "Text",
     }
     assert form.fields["model"].options == ("", "small")
     assert form.fields["side"].value == "3"
@@ -76,6 +78,14 @@ def test_wrong_input_is_said_in_the_command_lines_words(workspace):
     assert form.message.value == ""
     assert not form.button.disabled
     assert form.parameters == {"side": "4"}
+
+
+def test_an_instant_is_checked_while_one_types(workspace):
+    form = tk.form("square", workspace)
+    form.fields["as_of"].value = "2013-13-01"
+    assert "error: as_of == &#x27;2013-13-01&#x27;, must be an ISO date or instant in UTC" in form.message.value
+    form.fields["as_of"].value = "2013-12-01"
+    assert form.message.value == ""
 
 
 def test_unknown_template(workspace):

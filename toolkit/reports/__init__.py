@@ -14,7 +14,7 @@ from toolkit.reports.archive import (
     report_folder,
 )
 from toolkit.reports.lint import lint_template
-from toolkit.reports.parameters import resolve_parameters
+from toolkit.reports.parameters import check_parameters, resolve_parameters
 from toolkit.reports.runner import Published, RunRequest, run_report
 from toolkit.reports.save import Saved, save
 from toolkit.reports.templates import Parameter, Template, find_template, list_templates
@@ -27,6 +27,7 @@ __all__ = [
     "RunRequest",
     "Saved",
     "Template",
+    "check_parameters",
     "find_report",
     "find_template",
     "lint_template",

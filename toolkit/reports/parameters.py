@@ -10,9 +10,13 @@ from typing import Any
 
 from toolkit.checks import check_in, unknown_name_message
 from toolkit.digests import digest_bytes
-from toolkit.errors import ParameterError, TemplateError
+from toolkit.errors import ArgumentError, ParameterError, TemplateError
 from toolkit.reports.templates import Parameter, Template, allows_none
+from toolkit.windows import format_instant, parse_instant
 from toolkit.workspace import Workspace
+
+AS_OF = "as_of"
+"""The parameter that is an instant; empty means the last day complete in the data."""
 
 _READS: dict[str, type | tuple[type, ...]] = {
     "str": str,
@@ -95,6 +99,26 @@ def name_definitions(workspace: Workspace, template: Template, parameters: Mappi
             found = f"there are {len(keys)}: {', '.join(keys)}" if keys else f"{folder}/ holds none"
             raise ParameterError(f"parameter {parameter.name!r} is empty, which means the only one, but {found}")
     return named
+
+
+def read_instant(text: str) -> str:
+    """An `as_of` in its one written form. Raises `ParameterError`."""
+    try:
+        return format_instant(parse_instant(text))
+    except ArgumentError as err:
+        raise ParameterError(str(err)) from None
+
+
+def check_parameters(workspace: Workspace, template: Template, given: Mapping[str, object]) -> dict[str, Any]:
+    """Everything about the parameters that can be known before a run: what a form says while one types.
+
+    Returns every parameter's value. Raises `ParameterError` as a run would.
+    """
+    parameters = resolve_parameters(template, given)
+    parameters |= name_definitions(workspace, template, parameters)
+    if template.declared and parameters.get(AS_OF):
+        parameters[AS_OF] = read_instant(parameters[AS_OF])
+    return parameters
 
 
 def name_subject(template: Template, parameters: Mapping[str, Any]) -> str:

@@ -17,11 +17,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from toolkit import errors
 from toolkit.digests import document_bytes
-from toolkit.errors import ArgumentError, ParameterError, Refused, RunError, ToolkitError, UsageError
+from toolkit.errors import Refused, RunError, ToolkitError, UsageError
 from toolkit.records import to_document
 from toolkit.reports import archive, engine, manifest
 from toolkit.reports.archive import Reference
-from toolkit.reports.parameters import name_definitions, name_subject, resolve_parameters, safe_component
+from toolkit.reports.parameters import (
+    AS_OF,
+    name_definitions,
+    name_subject,
+    read_instant,
+    resolve_parameters,
+    safe_component,
+)
 from toolkit.reports.save import PROVENANCE, RESULTS
 from toolkit.reports.templates import Template, find_template
 from toolkit.windows import format_instant, parse_instant
@@ -33,7 +40,6 @@ if TYPE_CHECKING:
 REFUSED = "report.refused"
 FAILED = "report.failed"
 
-_AS_OF = "as_of"
 _KERNEL_LOG = "kernel.log"
 
 
@@ -123,8 +129,8 @@ def run_report(request: RunRequest, *, progress: Callable[[str], None] | None = 
     named = name_definitions(workspace, template, parameters)
     parameters |= named
     given = {name: parameters[name] for name in request.parameters} | named
-    wanted = parameters.get(_AS_OF) if template.declared else None
-    as_of = _read_instant(wanted) if isinstance(wanted, str) and wanted else None
+    wanted = parameters.get(AS_OF) if template.declared else None
+    as_of = read_instant(wanted) if isinstance(wanted, str) and wanted else None
     series = _name_series(template, parameters, as_of or "latest")
     kernel = engine.choose_kernel(template)
 
@@ -149,9 +155,9 @@ def _find_as_of(run: _Run) -> str:
 
 def _settle(run: _Run, as_of: str) -> _Run:
     """The run at its instant, which is injected whether it was given or found."""
-    parameters = run.parameters | {_AS_OF: as_of}
+    parameters = run.parameters | {AS_OF: as_of}
     series = _name_series(run.template, parameters, as_of)
-    return replace(run, parameters=parameters, given=run.given | {_AS_OF: as_of}, as_of=as_of, series=series)
+    return replace(run, parameters=parameters, given=run.given | {AS_OF: as_of}, as_of=as_of, series=series)
 
 
 def find_as_of(workspace: Workspace) -> datetime:
@@ -323,15 +329,8 @@ def _kernel_errors() -> dict[str, type[ToolkitError]]:
 
 
 def _name_series(template: Template, parameters: dict[str, Any], as_of: str) -> Reference:
-    known = parameters | {_AS_OF: as_of} if template.declared and _AS_OF in parameters else parameters
+    known = parameters | {AS_OF: as_of} if template.declared and AS_OF in parameters else parameters
     return Reference(safe_component(template.name), name_subject(template, known))
-
-
-def _read_instant(text: str) -> str:
-    try:
-        return format_instant(parse_instant(text))
-    except ArgumentError as err:
-        raise ParameterError(str(err)) from None
 
 
 def _scrub(notebook: Any, template: Template) -> None:
