@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import os
 import platform
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -39,7 +40,7 @@ def main() -> int:
         if done.returncode:
             print(f"error: {path.name} ended with {done.returncode}; {PAGE.name} is left as it was", file=sys.stderr)
             return done.returncode
-        parts += [f"## {path.stem}", describe(path), done.stdout.strip()]
+        parts += [f"## {path.stem}", describe(path), re.sub(r"^# ", "### ", done.stdout.strip(), flags=re.MULTILINE)]
     PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(f"==> wrote {PAGE.relative_to(ROOT)}")
     return 0
