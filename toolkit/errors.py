@@ -60,6 +60,19 @@ class DefinitionError(UsageError, ValueError):
         self.path = path
 
 
+class WorkspaceVersionError(DefinitionError):
+    """The workspace is of another version than this toolkit reads.
+
+    Attributes
+    ----------
+    fix: what to do.
+    """
+
+    def __init__(self, message: str, *, path: Path | None = None, fix: str = "toolkit upgrade") -> None:
+        super().__init__(message, path=path)
+        self.fix = fix
+
+
 class TemplateError(UsageError, ValueError):
     """A template notebook breaks a rule that the runner relies on."""
 

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import write_workspace
 from toolkit.data import labelled_predictions, latest_labels, open_source, serving_version
-from toolkit.errors import Skipped
+from toolkit.errors import ContractError, Skipped
 from toolkit.windows import Window
 
 MARCH = Window.of("2013-03-01", "2013-04-01")
@@ -50,3 +50,29 @@ def test_serving_version(small):
     assert serving_version(source, model="small", window=APRIL, as_of=LATER) == ("1", 1.0)
     with pytest.raises(Skipped, match=r"model 'small' served no request in 2013-03-01 … 2013-03-31"):
         serving_version(source, model="small", window=MARCH, as_of=LATER)
+
+
+def test_a_label_before_its_prediction_breaks_the_contract(tmp_path, events):
+    predictions, outcomes = events
+    mid_march = predictions["occurred_at"] > MARCH.start + timedelta(days=3)
+    chosen = predictions[mid_march & ~predictions["error"]]["request_id"].head(4).tolist()
+    late, early = chosen[0], chosen[1:]
+    predicted = predictions.set_index("request_id")["occurred_at"]
+    labels = outcomes.set_index("request_id", drop=False)
+    labels.loc[late, "observed_at"] = predicted[late]  # at the same instant: allowed
+    for request_id in early:
+        labels.loc[request_id, "observed_at"] = predicted[request_id] - timedelta(microseconds=1)
+    source = open_source(write_workspace(tmp_path, predictions, labels).workspace)
+
+    def ask(columns, model="small"):
+        return labelled_predictions(source, columns, model=model, window=MARCH, as_of=LATER)
+
+    with pytest.raises(ContractError) as caught:
+        ask(["score", "label"])
+    rows = outcomes["request_id"].isin(predictions[predictions["occurred_at"] < MARCH.end]["request_id"]).sum()
+    assert str(caught.value) == (
+        f"outcomes.observed_at must not be before the prediction's occurred_at: 3 of {rows:,} rows break this, "
+        "such as " + "; ".join(f"{each} × {labels.loc[each, 'observed_at']}" for each in early)
+    )
+    assert ask(["score"]).count().execute() > 0  # labels that nobody asks for are not looked at
+    assert ask(["score", "label"], model="other").count().execute() == 0

@@ -37,7 +37,7 @@ def test_unknown_model_and_version(small):
             "models/small.yml:8: unknown key 'segements'; allowed: decision_threshold, description, ",
         ),
         ("    features: []", "    features: [temp]", "versions: unknown feature 'temp'; allowed: none are defined."),
-        ("key: small", "key: large", "models/small.yml: key is 'large', and the file's name says 'small'"),
+        ("key: small", "key: large", "models/small.yml:1: key is 'large', and the file's name says 'small'"),
     ],
 )
 def test_wrong_definitions(small, tmp_path, old, new, message):

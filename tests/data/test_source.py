@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from conftest import write_workspace
@@ -39,13 +43,83 @@ def test_nothing_after_as_of_exists(small):
     assert rows.count().execute() == expected > 0
 
 
-def test_nan_becomes_missing(tmp_path, events):
+def write_nan(file: Path, **columns: list[bool]) -> None:
+    """Set NaN where the masks say so; pandas itself would write NULL."""
+    table = pq.read_table(file)
+    for name, mask in columns.items():
+        values = np.where(mask, np.nan, table[name].to_numpy())
+        table = table.set_column(table.column_names.index(name), name, pa.array(values, from_pandas=False))
+    pq.write_table(table, file)
+
+
+def test_nan_becomes_missing_and_is_counted(tmp_path, events):
     predictions, outcomes = events
-    predictions.loc[:9, "temp_f"] = float("nan")
-    rows = open_source(write_workspace(tmp_path, predictions, outcomes).workspace).read(
-        "predictions", ["temp_f"], as_of=LATER
-    )
+    workspace = write_workspace(tmp_path, predictions, outcomes).workspace
+    failed = predictions["error"]
+    write_nan(tmp_path / "data" / "predictions.parquet", score=failed, temp_f=predictions.index < 10)
+    rows = open_source(workspace).read("predictions", ["score", "temp_f", "latency_ms"], as_of=LATER)
     assert rows.temp_f.isnull().sum().execute() == 10
+    assert rows.temp_f.isnan().sum().execute() == 0
+    assert rows.score.isnull().sum().execute() == failed.sum() > 0
+    (read,) = JOURNAL.reads
+    assert read.nan_as_missing == (("score", failed.sum()), ("temp_f", 10))
+    (source,) = JOURNAL.to_dict()["sources"]
+    assert source["nan_as_missing"] == {"score": failed.sum(), "temp_f": 10}
+
+
+def test_a_score_that_is_nan_without_an_error_breaks_the_contract(tmp_path, events):
+    predictions, outcomes = events
+    workspace = write_workspace(tmp_path, predictions, outcomes).workspace
+    answered = predictions.index[~predictions["error"]][0]
+    write_nan(tmp_path / "data" / "predictions.parquet", score=predictions["error"] | (predictions.index == answered))
+    with pytest.raises(ContractError) as caught:
+        open_source(workspace).read("predictions", ["score"], as_of=LATER)
+    assert str(caught.value) == (
+        "predictions.score must not be NaN unless error is true (NULL says that there is none): "
+        f"1 of 3,000 rows break this, such as r{answered:05d} × small × 1"
+    )
+
+
+def test_a_label_that_is_nan_is_a_missing_label(tmp_path, events):
+    predictions, outcomes = events
+    outcomes["label"] = outcomes["label"].astype("float64")
+    workspace = write_workspace(tmp_path, predictions, outcomes).workspace
+    write_nan(tmp_path / "data" / "outcomes.parquet", label=outcomes.index == 4)
+    with pytest.raises(ContractError) as caught:
+        open_source(workspace).read("outcomes", ["label"], as_of=LATER)
+    row = outcomes.loc[4]
+    assert str(caught.value) == (
+        f"outcomes.label must not be missing: 1 of {len(outcomes):,} rows break this, such as "
+        f"{row['request_id']} × {row['observed_at']}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda frame: frame.assign(occurred_at=frame["occurred_at"].dt.tz_localize(None)),
+            (
+                "predictions.occurred_at: timestamps have no time zone; "
+                "write them in UTC with a time zone (Parquet: isAdjustedToUTC)"
+            ),
+        ),
+        (
+            lambda frame: frame.assign(occurred_at=frame["occurred_at"].astype(str)),
+            "predictions.occurred_at: is of type string, must be an instant",
+        ),
+        (
+            lambda frame: frame[["model", "version", "occurred_at"]],
+            "predictions: unknown column 'request_id'; allowed: model, occurred_at, version.",
+        ),
+    ],
+)
+def test_the_last_complete_day_needs_times_with_a_zone(tmp_path, events, change, message):
+    predictions, outcomes = events
+    source = open_source(write_workspace(tmp_path, change(predictions), outcomes).workspace)
+    with pytest.raises(ContractError) as caught:
+        source.complete_through()
+    assert str(caught.value) == message
 
 
 def test_duplicate_keys(tmp_path, events):

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from toolkit.checks import check_in
 from toolkit.data.source import Source
-from toolkit.errors import Skipped
+from toolkit.errors import ContractError, Skipped
 from toolkit.windows import Window
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ def latest_labels(source: Source, *, as_of: datetime, since: datetime | None = N
 
     Labels that arrived before `since` (the start of the requests' window) are not looked for.
     """
-    outcomes = source.read("outcomes", [LABEL], as_of=as_of, start=since)
+    return _latest(source.read("outcomes", [LABEL], as_of=as_of, start=since))
+
+
+def _latest(outcomes: ir.Table) -> ir.Table:
     return outcomes.aggregate(
         by="request_id",
         label=outcomes.label.cast("float64").argmax(outcomes.observed_at),
@@ -37,7 +41,11 @@ def labelled_predictions(
 ) -> ir.Table:
     """One row per request and version of `model` in `window`, with `columns`.
 
-    When `columns` holds `label`, it is the latest label known at `as_of`, or missing.
+    When `columns` holds `label`, it is the latest label known at `as_of`, or missing. A label that was observed before
+    its prediction was made breaks the contract: nothing had been predicted yet, or a clock is wrong. Labels from before
+    the window are not looked for.
+
+    Raises `ContractError`.
     """
     wanted = list(dict.fromkeys(columns))
     own = [name for name in wanted if name != LABEL]
@@ -45,8 +53,24 @@ def labelled_predictions(
     predictions = predictions.filter(predictions.model == model)
     if LABEL not in wanted:
         return predictions
-    labels = latest_labels(source, as_of=as_of, since=window.start).select("request_id", LABEL)
+    outcomes = source.read("outcomes", [LABEL], as_of=as_of, start=window.start)
+    _require_predicted_first(source, predictions, outcomes)
+    labels = _latest(outcomes).select("request_id", LABEL)
     return predictions.left_join(labels, "request_id").drop("request_id_right")
+
+
+def _require_predicted_first(source: Source, predictions: ir.Table, outcomes: ir.Table) -> None:
+    """Raise `ContractError` if a label was observed before a prediction of its request."""
+    made = predictions.group_by("request_id").aggregate(last_occurred_at=predictions.occurred_at.max())
+    labels = outcomes.join(made, "request_id")
+    early = labels.observed_at < labels.last_occurred_at
+    counts = source.execute(
+        labels.aggregate(rows=labels.count(), early=early.sum().fill_null(0)), reading="outcomes"
+    ).iloc[0]
+    if counts["early"]:
+        rule = "observed_at must not be before the prediction's occurred_at"
+        count, rows = int(counts["early"]), int(counts["rows"])
+        raise ContractError(source.describe_breach("outcomes", labels, rule, early, count=count, rows=rows))
 
 
 def serving_version(source: Source, *, model: str, window: Window, as_of: datetime) -> tuple[str, float]:
@@ -62,3 +86,42 @@ def serving_version(source: Source, *, model: str, window: Window, as_of: dateti
     if counts.empty:
         raise Skipped(f"model {model!r} served no request in {window.label}")
     return str(counts["version"].iloc[0]), float(counts["requests"].iloc[0] / counts["requests"].sum())
+
+
+def window_incidents(source: Source, *, model: str, window: Window, as_of: datetime) -> ir.Table:
+    """One row per incident of `model` that was open at some time in `window`, as known at `as_of`, the oldest first.
+
+    Columns: incident_id, opened_at, resolved_at (missing while it is open: at `as_of`, too, when it was resolved
+    later), severity, caused_by (missing where the workspace's table has no such column).
+
+    Raises `ContractError`.
+    """
+    import ibis
+
+    optional = [name for name in ("resolved_at", "caused_by") if name in source.columns("incidents")]
+    # From the beginning: an incident that was opened before the window may have been open in it.
+    incidents = source.read("incidents", ["model", "severity", *optional], as_of=as_of, end=window.end)
+    if "resolved_at" in optional:
+        resolved_at = (incidents.resolved_at <= as_of).ifelse(incidents.resolved_at, None)
+    else:
+        resolved_at = ibis.null("timestamp('UTC', 6)")
+    caused_by = incidents.caused_by if "caused_by" in optional else ibis.null("string")
+    incidents = incidents.mutate(resolved_at=resolved_at, caused_by=caused_by)
+    was_open = incidents.resolved_at.isnull() | (incidents.resolved_at > window.start)
+    return (
+        incidents.filter((incidents.model == model) & was_open)
+        .select("incident_id", "opened_at", "resolved_at", "severity", "caused_by")
+        .order_by("opened_at", "incident_id")
+    )
+
+
+def business_values(source: Source, measure: str, *, window: Window, as_of: datetime) -> ir.Table:
+    """One row per unit and time of one business measure in `window`: unit_id, occurred_at, value, as known at `as_of`.
+
+    Raises `UnknownNameError` (nearest) when the window's rows are all of other measures, `ContractError`.
+    """
+    rows = source.read("business", ["value"], as_of=as_of, start=window.start, end=window.end)
+    measures = source.execute(rows.select("measure").distinct(), reading="business")["measure"].tolist()
+    if measures:
+        check_in(measure, sorted(measures), noun="business measure")
+    return rows.filter(rows.measure == measure).select("unit_id", "occurred_at", "value")

@@ -17,8 +17,8 @@ from toolkit.workspace import Definition, Workspace
 class Period(Definition):
     """A half-open period of days in UTC: `start <= t < end`."""
 
-    start: str
-    end: str
+    start: str = Field(description="the first day, as 2030-01-01")
+    end: str = Field(description="the first day after it, as 2030-02-01")
 
     @model_validator(mode="after")
     def _is_a_window(self) -> Self:
@@ -34,45 +34,45 @@ class Period(Definition):
 class LabelDefinition(Definition):
     """The outcome a model predicts, and how long after the request it is normally known."""
 
-    name: str
-    description: str
-    maturity_days: int = Field(ge=0)
+    name: str = Field(description="what really happened, in a few words")
+    description: str = Field(description="when it is 1 and when 0")
+    maturity_days: int = Field(ge=0, description="so many days after the request the label is normally known")
 
 
 class FeatureDefinition(Definition):
     """An input of a model."""
 
-    name: str
-    description: str
-    owner: str
-    freshness: str
+    name: str = Field(description="its column in predictions")
+    description: str = Field(description="what it is, with its unit")
+    owner: str = Field(description="who answers for it")
+    freshness: str = Field(description="how old it may be at the request")
 
 
 class VersionDefinition(Definition):
     """One version of a model: what it was trained on, and the period that its production is compared with."""
 
-    description: str
-    features: tuple[str, ...]
-    trained: Period
-    reference: Period
-    training_digest: str | None = None
-    commit: str | None = None
+    description: str = Field(description="what is in it")
+    features: tuple[str, ...] = Field(description="names of the features that it reads")
+    trained: Period = Field(description="the period that it was trained on")
+    reference: Period = Field(description="the period that production is compared with")
+    training_digest: str | None = Field(default=None, description="digest of the training snapshot")
+    commit: str | None = Field(default=None, description="the commit that it was built from")
 
 
 class ModelDefinition(Definition):
-    """`models/<key>.yml`."""
+    """`models/<key>.yml`: a model that a team runs."""
 
-    key: str
-    name: str
-    description: str
-    owner: str
-    label: LabelDefinition
-    decision_threshold: float = Field(gt=0, lt=1)
+    key: str = Field(description="the file's name without .yml; what the column model of predictions holds")
+    name: str = Field(description="what people call it")
+    description: str = Field(description="what it predicts, for whom, and when")
+    owner: str = Field(description="who answers for it")
+    label: LabelDefinition = Field(description="the outcome that it predicts")
+    decision_threshold: float = Field(gt=0, lt=1, description="a score at or above it counts as a yes")
     loss: str = Field(description="key of the metric that measures this model's loss")
-    segments: tuple[str, ...] = ()
-    review_on: date | None = None
-    features: tuple[FeatureDefinition, ...] = ()
-    versions: dict[str, VersionDefinition] = Field(min_length=1)
+    segments: tuple[str, ...] = Field(default=(), description="columns by which reports look for trouble")
+    review_on: date | None = Field(default=None, description="when somebody must look at the whole of it again")
+    features: tuple[FeatureDefinition, ...] = Field(default=(), description="the inputs of its versions")
+    versions: dict[str, VersionDefinition] = Field(min_length=1, description="versions by key")
 
     @field_validator("review_on", mode="before")
     @classmethod

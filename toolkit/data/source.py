@@ -60,9 +60,10 @@ class Source:
     def complete_through(self) -> datetime:
         """The end of the last day complete in the data: the start of the UTC day of the newest prediction.
 
-        Raises `NotReady` when there is no prediction at all.
+        Raises `NotReady` when there is no prediction at all, `ContractError` when they cannot be read or have no time.
         """
-        table = self._open("predictions")
+        table, contract = self._open("predictions"), CONTRACTS["predictions"]
+        self._check_columns(contract, table, [*contract.key, contract.time])
         newest = self._run("predictions", lambda: table["occurred_at"].max().execute())
         if newest is None or newest != newest:  # noqa: PLR0124 - NaT is the one value that differs from itself
             raise NotReady("predictions holds no rows yet, so no day is complete")
@@ -91,8 +92,8 @@ class Source:
             known.append(time >= start)
         if end is not None:
             known.append(time < end)
-        part = opened.filter(known).select(*wanted)
-        rows, fingerprint = self._check_rows(contract, part, wanted)
+        known_rows = opened.filter(known)
+        rows, fingerprint, nan_as_missing = self._check_rows(contract, known_rows, wanted)
         JOURNAL.note_read(
             Read(
                 table=table,
@@ -103,8 +104,10 @@ class Source:
                 rows=rows,
                 fingerprint=fingerprint,
                 method=FINGERPRINT_METHOD,
+                nan_as_missing=nan_as_missing,
             )
         )
+        part = known_rows.select(*wanted)
         return part.mutate(
             **{name: part[name].isnan().ifelse(None, part[name]) for name in wanted if part[name].type().is_floating()}
         )
@@ -125,7 +128,9 @@ class Source:
         pattern = self.workspace.root / settings.path
         if not any(self.workspace.root.glob(settings.path)):
             raise ContractError(f"{name}: no file matches {settings.path!r} ([tables.{name}] in {SETTINGS_FILE})")
-        table = self._run(name, lambda: self.connection.read_parquet(str(pattern)))
+        # Parquet's minimum and maximum leave NaN out. Unless told so, DuckDB concludes from them that there is none and
+        # answers isnan() without looking (https://github.com/duckdb/duckdb/issues/25521): a sum would be NaN.
+        table = self._run(name, lambda: self.connection.read_parquet(str(pattern), can_have_nan=True))
         for own in settings.columns.values():
             if own not in table.columns:
                 raise ContractError(f"{name}: " + unknown_name_message(own, table.columns, noun="mapped column"))
@@ -150,10 +155,13 @@ class Source:
             if problem:
                 raise ContractError(f"{contract.name}.{name}: {problem}")
 
-    def _check_rows(self, contract: Table, part: ir.Table, wanted: list[str]) -> tuple[int, str]:
-        """Count what breaks the contract, the rows and their fingerprint, in one query."""
+    def _check_rows(
+        self, contract: Table, part: ir.Table, wanted: list[str]
+    ) -> tuple[int, str, tuple[tuple[str, int], ...]]:
+        """Count what breaks the contract, the rows with their fingerprint, and the NaN by column, in one query."""
         import ibis
 
+        floating = [name for name in wanted if part[name].type().is_floating()]
         broken = {rule: mask for name in wanted for rule, mask in _rules(contract, name, part)}
         keys = ibis.struct({name: part[name] for name in contract.key})
         row = ibis.struct({name: part[name] for name in wanted})
@@ -163,6 +171,7 @@ class Source:
                 distinct=keys.nunique(),
                 hash_sum=row.hash().cast("decimal(38, 0)").sum(),
                 **{f"rule_{index}": mask.sum() for index, mask in enumerate(broken.values())},
+                **{f"nan_{index}": part[name].isnan().sum() for index, name in enumerate(floating)},
             ),
             reading=contract.name,
         ).iloc[0]
@@ -171,7 +180,7 @@ class Source:
         for index, (rule, mask) in enumerate(broken.items()):
             count = counts[f"rule_{index}"]
             if rows and count > 0:
-                problems.append(self._describe(contract, part, rule, mask, int(count), rows))
+                problems.append(self.describe_breach(contract.name, part, rule, mask, count=int(count), rows=rows))
         if rows - int(counts["distinct"]) > 0:
             key = " × ".join(contract.key)
             problems.append(
@@ -179,14 +188,17 @@ class Source:
             )
         if problems:
             raise ContractError("\n".join(problems))
-        return rows, digest_value({"rows": rows, "hash_sum": str(int(counts["hash_sum"])) if rows else "0"})
+        nan = [(name, counts[f"nan_{index}"]) for index, name in enumerate(floating)]
+        fingerprint = digest_value({"rows": rows, "hash_sum": str(int(counts["hash_sum"])) if rows else "0"})
+        return rows, fingerprint, tuple((name, int(count)) for name, count in nan if rows and count > 0)
 
-    def _describe(self, contract: Table, part: ir.Table, rule: str, mask: Any, count: int, rows: int) -> str:
-        keys = list(contract.key)
-        examples = self.execute(part.filter(mask).order_by(keys).select(keys).limit(_EXAMPLES), reading=contract.name)
+    def describe_breach(self, table: str, part: ir.Table, rule: str, mask: Any, *, count: int, rows: int) -> str:
+        """One line on a broken rule: table, column and rule, how many rows of how many, and the keys of a few."""
+        keys = list(CONTRACTS[table].key)
+        examples = self.execute(part.filter(mask).order_by(keys).select(keys).limit(_EXAMPLES), reading=table)
         shown = examples.astype("object").where(examples.notna(), "missing")
         listed = "; ".join(" × ".join(str(value) for value in row) for row in shown.itertuples(index=False))
-        return f"{contract.name}.{rule}: {count:,} of {rows:,} rows break this, such as {listed}"
+        return f"{table}.{rule}: {count:,} of {rows:,} rows break this, such as {listed}"
 
 
 def _type_problem(column: Column, dtype: Any) -> str | None:
@@ -207,16 +219,41 @@ def _rules(contract: Table, name: str, part: ir.Table) -> list[tuple[str, Any]]:
     """Each rule of one column in words, with the rows that break it."""
     column, values = contract.columns.get(name), part[name]
     rules = []
+    is_floating = values.type().is_floating()
     if name in contract.key or (column and column.required):
-        rules.append((f"{name} must not be missing", values.isnull()))
-    if column and values.type().is_floating():
+        missing = values.isnull() | values.isnan() if is_floating else values.isnull()
+        rules.append((f"{name} must not be missing", missing))
+    elif column and column.nan_only_if and is_floating:
+        rules.append(_nan_rule(name, values, column.nan_only_if, part))
+    if column and column.required_unless:
+        rules.append(_stand_in_rule(name, values, column.required_unless, part))
+    if column and column.not_before and column.not_before in part.columns:
+        early = (values < part[column.not_before]).fill_null(False)
+        rules.append((f"{name} must not be before {column.not_before}", early))
+    if column and is_floating:
         rules.append((f"{name} must be finite", values.isinf()))
     if column and column.low is not None:
         bounds = f"from {column.low:g} to {column.high:g}" if column.high is not None else f"at least {column.low:g}"
         outside = values.cast("float64") < column.low
         if column.high is not None:
             outside = outside | (values.cast("float64") > column.high)
-        if values.type().is_floating():
+        if is_floating:
             outside = outside & ~values.isnan() & ~values.isinf()
         rules.append((f"{name} must be {bounds}", outside))
     return rules
+
+
+def _nan_rule(name: str, values: Any, allowing: str, part: ir.Table) -> tuple[str, Any]:
+    """NaN only where the column `allowing` is true; a table without such a column allows none."""
+    nan = values.isnan().fill_null(False)
+    if allowing in part.columns and part[allowing].type().is_boolean():
+        nan = nan & ~part[allowing].fill_null(False)
+    return f"{name} must not be NaN unless {allowing} is true (NULL says that there is none)", nan
+
+
+def _stand_in_rule(name: str, values: Any, other: str, part: ir.Table) -> tuple[str, Any]:
+    """Missing only where the column `other` is there; a table without such a column needs `name` in every row."""
+    missing = values.isnull()
+    return f"{name} must not be missing where {other} is", (
+        missing & part[other].isnull() if other in part.columns else missing
+    )

@@ -14,6 +14,7 @@ from toolkit.stats.calibration import (
     expected_calibration_error,
     maximum_calibration_error,
 )
+from toolkit.stats.decomposition import MixWithin, SegmentShift, mix_within
 from toolkit.stats.discrimination import auc, auc_from_placements
 from toolkit.stats.estimate import (
     CONFIDENCE,
@@ -38,8 +39,10 @@ __all__ = [
     "BinSums",
     "BrierDecomposition",
     "Estimate",
+    "MixWithin",
     "Moments",
     "SampleRatio",
+    "SegmentShift",
     "adjust_p",
     "auc",
     "auc_from_placements",
@@ -60,6 +63,7 @@ __all__ = [
     "log_loss",
     "maximum_calibration_error",
     "mean",
+    "mix_within",
     "moments",
     "proportion",
     "ratio",

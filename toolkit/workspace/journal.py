@@ -1,4 +1,4 @@
-"""What this process really opened: definition files and tables, each with its digest.
+"""What this process really opened: definition files and tables with their digests, repositories with their commit.
 
 A report is executed in a process of its own, so the journal of that process is the provenance of that report. It is
 the one piece of state that is shared across rooms; `reports.save` writes it out, nothing else reads it.
@@ -12,7 +12,10 @@ from typing import Any
 
 @dataclass(frozen=True, order=True)
 class Read:
-    """One table as it was read: which columns, from when to when, how many rows, and their fingerprint."""
+    """One table as it was read: which columns, from when to when, how many rows, and their fingerprint.
+
+    `nan_as_missing`: each column whose NaN were read as missing values, and how many.
+    """
 
     table: str
     columns: tuple[str, ...]
@@ -22,14 +25,19 @@ class Read:
     rows: int
     fingerprint: str
     method: str
+    nan_as_missing: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass
 class Journal:
-    """Definitions (workspace path to digest) and tables read so far; each once, whatever the order."""
+    """What was opened so far; each once, whatever the order.
+
+    Definitions are workspace path to digest, repositories the path by which the workspace names them to commit.
+    """
 
     definitions: dict[str, str] = field(default_factory=dict)
     reads: set[Read] = field(default_factory=set)
+    repositories: dict[str, str] = field(default_factory=dict)
 
     def note_definition(self, path: str, digest: str) -> None:
         """Remember that a definition file was used, and its digest."""
@@ -39,12 +47,20 @@ class Journal:
         """Remember that a part of a table was read."""
         self.reads.add(read)
 
+    def note_repository(self, path: str, commit: str) -> None:
+        """Remember that a repository's history was mined up to a commit; `path` is as the workspace names it."""
+        self.repositories[path] = commit
+
     def to_dict(self) -> dict[str, Any]:
-        """Both lists in a stable order, as JSON types."""
+        """Every list in a stable order, as JSON types."""
         ordered = sorted(self.reads, key=lambda read: tuple(str(part) for part in asdict(read).values()))
         return {
             "definitions": [{"path": path, "digest": self.definitions[path]} for path in sorted(self.definitions)],
-            "sources": [asdict(read) | {"columns": list(read.columns)} for read in ordered],
+            "sources": [
+                asdict(read) | {"columns": list(read.columns), "nan_as_missing": dict(read.nan_as_missing)}
+                for read in ordered
+            ],
+            "repositories": [{"path": path, "commit": self.repositories[path]} for path in sorted(self.repositories)],
         }
 
 
