@@ -12,7 +12,7 @@ import pytest
 
 from toolkit.cli import main
 
-SETTINGS = 'schema_version = 1\nname = "tiny"\n\n[tables]\n'
+SETTINGS = 'schema_version = 2\nname = "tiny"\n\n[tables]\n'
 NOTEBOOKS = {
     "greets": {
         "subject": "{city}",

@@ -9,12 +9,14 @@ from typing import Any, NoReturn
 import pytest
 
 import toolkit.examples
-from toolkit.cli.findings import Finding, inspect
+from toolkit.cli.findings import Finding, inspect, inspect_definitions
+from toolkit.cli.schemas import KINDS
 from toolkit.data import load_model
 from toolkit.experiments import load as load_plan
-from toolkit.metrics import load_metrics
-from toolkit.triage import load_teams
+from toolkit.metrics import load_metrics, load_objectives
+from toolkit.triage import load_ideas, load_teams
 from toolkit.workspace import open_workspace
+from toolkit.workspace.creation import SKELETON
 
 Run = Callable[..., Any]
 WITHOUT_GIT = "git is missing, so the workspace is no repository and reports name no commit of its definitions"
@@ -35,20 +37,11 @@ def files(root: Path) -> list[str]:
 def test_init_makes_a_workspace_and_says_what_is_next(call: Run, here: Path) -> None:
     done = call("init", "w")
     assert done == (0, f"made the workspace {here / 'w'}\nnext: cd into it, then 'toolkit doctor'\n", f"{WITH_GIT}\n")
-    assert files(here / "w") == [
-        ".gitignore",
-        "README.md",
-        "data",
-        "experiments",
-        "experiments/experiment.yml.example",
-        "metrics.yml",
-        "models",
-        "models/model.yml.example",
-        "notebooks",
-        "teams.yml.example",
-        "templates",
-        "toolkit.toml",
-    ]
+    laid = {path.relative_to(SKELETON).as_posix() for path in SKELETON.rglob("*")} - {"gitignore"}
+    assert {"toolkit.toml", "metrics.yml", "models/model.yml.example", "teams.yml.example"} <= laid
+    made = {".gitignore", "data", "notebooks", "templates", ".vscode", ".vscode/settings.json", ".toolkit"}
+    schemas = {".toolkit/schemas", *(f".toolkit/schemas/{kind.schema_file}" for kind in KINDS)}
+    assert set(files(here / "w")) == laid | made | schemas
     assert [path.name for path in here.iterdir()] == ["w"]
     ignored = ["data/x", "reports/x", "ledger/x", "cache/x"]
     command = ["git", "-C", str(here / "w"), "check-ignore", *ignored]
@@ -60,11 +53,14 @@ def test_every_file_of_a_new_workspace_is_valid_and_so_is_every_example_once_cop
     root = here / "w"
     for example in root.rglob("*.example"):
         shutil.copy(example, example.with_suffix(""))
+    assert "wrong" not in {finding.state for finding in inspect_definitions(open_workspace(root))}
     workspace = open_workspace(root)
     assert set(load_metrics(workspace)) == {"brier", "calibration", "error_rate"}
     assert load_model(workspace, "model").loss == "brier"
     assert load_plan(workspace, "experiment").treatments == ("treatment",)
     assert load_teams(workspace)["my-team"].models == ("model",)
+    assert list(load_ideas(workspace)) == ["idea"]
+    assert list(load_objectives(workspace)) == ["good-scores"]
 
 
 def test_init_with_json_is_one_document(call: Run, here: Path, without_git: None) -> None:
@@ -204,17 +200,46 @@ def test_doctor_of_a_sound_workspace_exits_0(call: Run, sound: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "text", "what"),
     [
-        ("toolkit.toml", "schema_version = 1\nname = ''\n[tables]\n", "toolkit.toml: name is '': "),
+        ("toolkit.toml", "schema_version = 2\nname = ''\n[tables]\n", "toolkit.toml:2: name is '': "),
         ("metrics.yml", "metrics: {}\n", "metrics.yml:1: metrics is {}: "),
         ("models/small.yml", "key: other\n", "models/small.yml: key 'name' is missing"),
         ("teams.yml", "", "teams.yml: is empty; it must be a mapping with keys teams"),
+        ("objectives.yml", "objectives: {}\n", "objectives.yml:1: objectives is {}: "),
+        ("schedule.yml", "scedules: {}\n", "schedule.yml: key 'schedules' is missing\n"),
+        ("experiments/e.yml", "key: e\n", "experiments/e.yml: key 'hypothesis' is missing"),
     ],
 )
 def test_doctor_names_a_definition_that_is_wrong(sound: Path, path: str, text: str, what: str) -> None:
+    (sound / path).parent.mkdir(exist_ok=True)
     (sound / path).write_text(text, encoding="utf-8")
     (found,) = problems()
     assert (found.name, found.state, found.fix) == (path, "wrong", "correct the file")
     assert found.what.startswith(what)
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        ("ideas/a.yml", "ideas/a.yml: key 'kind' is missing\n"),
+        ("debt/a.yml", "debt/a.yml: key 'title' is missing\n"),
+        ("ideas/a.yaml", "ideas/a.yaml: a definition file ends in .yml; rename it"),
+        ("models/a.yaml", "models/a.yaml: a definition file ends in .yml; rename it"),
+    ],
+)
+def test_doctor_names_a_folder_of_definitions_that_is_wrong(sound: Path, path: str, what: str) -> None:
+    (sound / path).parent.mkdir(exist_ok=True)
+    (sound / path).write_text("key: a\n", encoding="utf-8")
+    (found,) = problems()
+    assert (found.name, found.state) == (f"{path.partition('/')[0]}/", "wrong")
+    assert found.what.startswith(what)
+
+
+@pytest.mark.parametrize(("version", "fix"), [(1, "toolkit upgrade"), (3, "install a newer toolkit")])
+def test_doctor_says_how_a_workspace_of_another_version_is_opened(sound: Path, version: int, fix: str) -> None:
+    text = (sound / "toolkit.toml").read_text(encoding="utf-8")
+    (sound / "toolkit.toml").write_text(text.replace("version = 2", f"version = {version}"), encoding="utf-8")
+    (found,) = problems()
+    assert (found.name, found.state, found.fix) == ("toolkit.toml", "wrong", fix)
 
 
 def test_doctor_names_columns_that_the_contract_needs(sound: Path) -> None:

@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from toolkit import __version__
-from toolkit.cli import definitions, record, reports, workspaces
+from toolkit.cli import definitions, due, record, reports, schemas, workspaces
 from toolkit.cli.output import AsJson, complain, print_document, print_text
 from toolkit.errors import ArgumentError, ToolkitError
 
@@ -30,16 +30,20 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: the rich one costs more to import than everything else here
 )
 app.command("init")(workspaces.init)
+app.command("upgrade")(workspaces.upgrade)
 app.command("doctor")(workspaces.doctor)
 app.command("templates")(definitions.templates)
 app.command("metrics")(definitions.metrics)
 app.command("models")(definitions.models)
+app.command("schemas")(schemas.schemas)
 app.command("run")(reports.run)
+app.command("due")(due.due)
 
 _archive = typer.Typer(help="The archive of published reports.", no_args_is_help=True)
 _archive.command("list")(reports.list_)
 _archive.command("show")(reports.show)
 _archive.command("verify")(reports.verify)
+_archive.command("gallery")(reports.gallery)
 app.add_typer(_archive, name="reports")
 
 _ledger = typer.Typer(help="The record of what was published and refused.", no_args_is_help=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from toolkit import __version__
-from toolkit.errors import ToolkitError, WorkspaceError
+from toolkit.errors import ToolkitError, WorkspaceError, WorkspaceVersionError
 
 if TYPE_CHECKING:
     from toolkit.data import Source
@@ -39,13 +39,15 @@ def inspect() -> list[Finding]:
     except WorkspaceError as err:
         return [*findings, Finding("workspace", "missing", str(err), "toolkit init DIR, then cd DIR")]
     except ToolkitError as err:
-        return [*findings, Finding("toolkit.toml", "wrong", str(err), "correct the file")]
+        fix = err.fix if isinstance(err, WorkspaceVersionError) else "correct the file"
+        return [*findings, Finding("toolkit.toml", "wrong", str(err), fix)]
     findings.append(Finding("workspace", "ok", str(workspace.root)))
     findings.append(Finding("toolkit.toml", "ok", f"name {workspace.settings.name!r}"))
     return [
         *findings,
         *inspect_tables(workspace),
         *inspect_definitions(workspace),
+        inspect_schemas(workspace),
         *inspect_archive(workspace),
     ]
 
@@ -112,22 +114,39 @@ def _inspect_table(source: Source, name: str) -> Finding:
 def inspect_definitions(workspace: Workspace) -> Iterator[Finding]:
     """Each definition file, read by the room that uses it."""
     from toolkit.data import load_model
+    from toolkit.debt import load_items
     from toolkit.experiments import load as load_plan
-    from toolkit.metrics import load_metrics
-    from toolkit.triage import load_teams
+    from toolkit.metrics import load_metrics, load_objectives
+    from toolkit.schedule import load_schedules
+    from toolkit.triage import load_ideas, load_teams
 
     yield _inspect_file(workspace, "metrics.yml", lambda: load_metrics(workspace))
-    models = workspace.keys("models")
-    if not models:
-        yield _absent_definition("models/", "no model is defined", "models/model.yml.example to models/<key>.yml")
-    for key in models:
-        yield _inspect_file(workspace, f"models/{key}.yml", lambda key=key: load_model(workspace, key))  # type: ignore[misc]
+    yield from _inspect_folder(workspace, "models", lambda key: load_model(workspace, key))
     if (workspace.root / "teams.yml").exists():
         yield _inspect_file(workspace, "teams.yml", lambda: load_teams(workspace))
     else:
         yield _absent_definition("teams.yml", "no capacity is stated", "teams.yml.example to teams.yml")
-    for key in workspace.keys("experiments"):
-        yield _inspect_file(workspace, f"experiments/{key}.yml", lambda key=key: load_plan(workspace, key))  # type: ignore[misc]
+    yield from _inspect_folder(workspace, "experiments", lambda key: load_plan(workspace, key))
+    if (workspace.root / "objectives.yml").exists():
+        yield _inspect_file(workspace, "objectives.yml", lambda: load_objectives(workspace))
+    if (workspace.root / "schedule.yml").exists():
+        yield _inspect_file(workspace, "schedule.yml", lambda: load_schedules(workspace))
+    if any((workspace.root / "debt").glob("*.y*ml")):
+        yield _inspect_loaded("debt/", lambda: load_items(workspace))
+    if any((workspace.root / "ideas").glob("*.y*ml")):
+        yield _inspect_loaded("ideas/", lambda: load_ideas(workspace))
+
+
+def _inspect_folder(workspace: Workspace, folder: str, load: Callable[[str], object]) -> Iterator[Finding]:
+    try:
+        keys = workspace.keys(folder)
+    except ToolkitError as err:
+        yield Finding(f"{folder}/", "wrong", str(err), "correct the files")
+        return
+    if folder == "models" and not keys:
+        yield _absent_definition("models/", "no model is defined", "models/model.yml.example to models/<key>.yml")
+    for key in keys:
+        yield _inspect_file(workspace, f"{folder}/{key}.yml", lambda key=key: load(key))  # type: ignore[misc]
 
 
 def _absent_definition(name: str, what: str, copy: str) -> Finding:
@@ -137,11 +156,30 @@ def _absent_definition(name: str, what: str, copy: str) -> Finding:
 def _inspect_file(workspace: Workspace, path: str, load: Callable[[], object]) -> Finding:
     if not (workspace.root / path).is_file():
         return Finding(path, "missing", "there is no such file", "write it, or take it from 'toolkit init'")
+    return _inspect_loaded(path, load)
+
+
+def _inspect_loaded(name: str, load: Callable[[], object]) -> Finding:
     try:
         load()
     except ToolkitError as err:
-        return Finding(path, "wrong", str(err), "correct the file")
-    return Finding(path, "ok", "valid")
+        return Finding(name, "wrong", str(err), "correct the file")
+    return Finding(name, "ok", "valid")
+
+
+def inspect_schemas(workspace: Workspace) -> Finding:
+    """Whether editors find the schemas of this toolkit; a workspace works without them."""
+    from toolkit.cli.schemas import SCHEMAS_FOLDER, export_schemas
+
+    folder = workspace.root / SCHEMAS_FOLDER
+    name, fix = f"{SCHEMAS_FOLDER}/", "toolkit schemas"
+    if not folder.is_dir():
+        return Finding(name, "missing", "editors cannot complete or check definitions", "toolkit upgrade", needed=False)
+    held = {path.name: path.read_bytes() for path in folder.glob("*.schema.json")}
+    stale = sorted(file for file, content in export_schemas().items() if held.get(file) != content)
+    if stale:
+        return Finding(name, "wrong", f"not those of this toolkit: {', '.join(stale)}", fix, needed=False)
+    return Finding(name, "ok", f"{len(held)} schemas for editors", needed=False)
 
 
 def inspect_archive(workspace: Workspace) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""`toolkit init` and `toolkit doctor`."""
+"""`toolkit init`, `toolkit upgrade` and `toolkit doctor`."""
 
 from __future__ import annotations
 
@@ -23,17 +23,27 @@ def init(
 
     It is the folder of a team's definitions and notebooks; a git repository, unless it lies in one.
     """
+    from toolkit.cli.schemas import wire_editors
     from toolkit.workspace.creation import create_workspace, lay_skeleton, start_repository
+    from toolkit.workspace.edits import write_files
 
     with progress() as tell:
-        if example is None:
-            root = create_workspace(folder, lay_skeleton)
-        else:
+
+        def fill(staging: Path) -> None:
+            if example is None:
+                lay_skeleton(staging)
+            else:
+                from toolkit.examples import build_flights
+
+                build_flights(staging, progress=tell)
+            write_files(wire_editors(staging))
+
+        if example is not None:
             from toolkit.checks import check_in
-            from toolkit.examples import EXAMPLES, build_flights
+            from toolkit.examples import EXAMPLES
 
             check_in(example, EXAMPLES, noun="example")
-            root = create_workspace(folder, lambda staging: build_flights(staging, progress=tell))
+        root = create_workspace(folder, fill)
         repository = start_repository(root)
     print_text(repository, to_stderr=True)
     if as_json:
@@ -41,6 +51,37 @@ def init(
     else:
         print_text(f"made the workspace {root}")
         print_text("next: cd into it, then 'toolkit doctor'")
+
+
+def upgrade(*, as_json: AsJson = False) -> None:
+    """Bring the workspace to the version that this toolkit reads.
+
+    What people wrote is kept, comments too; when a step fails nothing is changed. It may be called again.
+    """
+    from toolkit.cli.schemas import EDITOR_SETTINGS, SCHEMAS_FOLDER, editor_settings, wire_editors
+    from toolkit.workspace.documents import read_toml
+    from toolkit.workspace.edits import write_files
+    from toolkit.workspace.folder import SETTINGS_FILE, find_workspace
+    from toolkit.workspace.upgrade import upgrade_settings
+
+    root = find_workspace()
+    file = root / SETTINGS_FILE
+    text, done = upgrade_settings(read_toml(file), file.read_bytes().decode("utf-8"))
+    changed = {path.relative_to(root) for path in write_files({**wire_editors(root), file: text.encode("utf-8")})}
+    written = sum(path.parent == SCHEMAS_FOLDER for path in changed)
+    if written:
+        done.append(f"{SCHEMAS_FOLDER}/: {written} schemas are new or changed")
+    if EDITOR_SETTINGS in changed:
+        done.append(f"{EDITOR_SETTINGS}: names the schema of each kind of definition file")
+    if editor_settings(root / EDITOR_SETTINGS) is None:
+        print_text(
+            f"{EDITOR_SETTINGS} is not plain JSON and was left as it is; 'yaml.schemas' in it would name the schemas",
+            to_stderr=True,
+        )
+    if as_json:
+        print_document({"workspace": str(root), "done": done})
+    else:
+        print_text("\n".join(done) or f"{root} is up to date")
 
 
 def doctor(*, as_json: AsJson = False) -> int:

@@ -36,17 +36,18 @@ SCORE_BINS = 20
 
 @dataclass(frozen=True)
 class Population:
-    """Some requests of a model: one version in a window, all that it scored or only what it served."""
+    """Some requests of a model in a window: one version's or (None) every one's, all that it scored or only served."""
 
     name: str
-    version: str
+    version: str | None
     window: Window
     served_only: bool
 
     @property
     def text(self) -> str:
         """The population in words."""
-        return f"{'served' if self.served_only else 'scored'} requests of version {self.version}, {self.window.label}"
+        version = "every version" if self.version is None else f"version {self.version}"
+        return f"{'served' if self.served_only else 'scored'} requests of {version}, {self.window.label}"
 
 
 def measure(
@@ -99,10 +100,10 @@ def _requests(
     import ibis
 
     rows = labelled_predictions(source, columns, model=model.key, window=population.window, as_of=as_of)
-    kept = rows.version == population.version
+    if population.version is not None:
+        rows = rows.filter(rows.version == population.version)
     if population.served_only:
-        kept = kept & rows.served
-    rows = rows.filter(kept)
+        rows = rows.filter(rows.served)
     day = rows.occurred_at.truncate("D").strftime("%Y-%m-%d")
     return rows.select(*dict.fromkeys(columns), population=ibis.literal(population.name), day=day)
 

@@ -2,6 +2,7 @@
 
 from toolkit.triage.candidates import Candidate, Candidates, candidates
 from toolkit.triage.capacity import CapacityFit, fit_capacity
+from toolkit.triage.ideas import IdeaDefinition, load_ideas
 from toolkit.triage.teams import Effort, TeamDefinition, load_teams
 
 __all__ = [
@@ -9,8 +10,10 @@ __all__ = [
     "Candidates",
     "CapacityFit",
     "Effort",
+    "IdeaDefinition",
     "TeamDefinition",
     "candidates",
     "fit_capacity",
+    "load_ideas",
     "load_teams",
 ]

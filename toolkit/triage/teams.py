@@ -14,9 +14,9 @@ TEAMS_FILE = "teams.yml"
 class Effort(Definition):
     """An effort in person-days, as its owner gave it: a range and the likely value."""
 
-    low: float = Field(gt=0)
-    likely: float = Field(gt=0)
-    high: float = Field(gt=0)
+    low: float = Field(gt=0, description="it hardly takes less than these person-days")
+    likely: float = Field(gt=0, description="the most likely person-days")
+    high: float = Field(gt=0, description="it hardly takes more than these person-days")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -28,24 +28,28 @@ class Effort(Definition):
 class Estimate(Definition):
     """What a team estimates for one kind of candidate."""
 
-    effort_days: Effort
+    effort_days: Effort = Field(description="person-days that such work has cost")
 
 
 class TeamDefinition(Definition):
     """A team: its capacity in person-days per period, its models, and its own estimates by candidate kind."""
 
-    name: str
-    owner: str
-    capacity_days: float = Field(gt=0)
-    period_days: int = Field(gt=0)
-    models: tuple[str, ...]
-    estimates: dict[Literal["calibration", "segment", "metric_change"], Estimate] = Field(default_factory=dict)
+    name: str = Field(description="what people call the team")
+    owner: str = Field(description="who answers for it")
+    capacity_days: float = Field(gt=0, description="person-days that are free for improvements in one period")
+    period_days: int = Field(gt=0, description="the length of a period in days")
+    models: tuple[str, ...] = Field(description="keys of the models that the team works on")
+    estimates: dict[Literal["calibration", "segment", "metric_change"], Estimate] = Field(
+        default_factory=dict, description="the team's own estimates, by kind of work; what nobody estimated is left out"
+    )
 
 
-class _TeamsFile(Definition):
-    teams: dict[str, TeamDefinition] = Field(min_length=1)
+class TeamsFile(Definition):
+    """`teams.yml`: who works on which models."""
+
+    teams: dict[str, TeamDefinition] = Field(min_length=1, description="teams by key")
 
 
 def load_teams(workspace: Workspace) -> dict[str, TeamDefinition]:
     """The teams of `teams.yml` by key. Raises `DefinitionError`."""
-    return workspace.load(TEAMS_FILE, _TeamsFile).teams
+    return workspace.load(TEAMS_FILE, TeamsFile).teams

@@ -1,0 +1,93 @@
+"""`ideas/*.yml`: pieces of work that people propose, with what they know about value and effort."""
+
+from __future__ import annotations
+
+from graphlib import CycleError, TopologicalSorter
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from toolkit.checks import unknown_name_message
+from toolkit.errors import DefinitionError
+from toolkit.triage.teams import Effort, load_teams
+from toolkit.workspace import Day, Definition, Problem, Workspace
+
+IDEAS_FOLDER = "ideas"
+
+
+class Value(Definition):
+    """What a piece of work is worth in a week, as its owner gave it: a range, the likely value, and the unit."""
+
+    low: float = Field(description="it is hardly less than this; below 0 when it may do harm")
+    likely: float = Field(description="the most likely value")
+    high: float = Field(description="it is hardly more than this")
+    unit: str = Field(min_length=1, description="what is counted, such as EUR or hours of delay")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.low <= self.likely <= self.high:
+            raise ValueError(f"low {self.low} <= likely {self.likely} <= high {self.high} does not hold")
+        return self
+
+
+class IdeaDefinition(Definition):
+    """`ideas/<key>.yml`: a candidate piece of work. What nobody has estimated is left out, never invented."""
+
+    key: str = Field(min_length=1, description="the file's name without .yml")
+    kind: Literal["model", "data", "product", "operation", "experiment"] = Field(
+        description="what is worked on: the model, its data, the product around it, its operation, or an experiment"
+    )
+    title: str = Field(min_length=1, description="the piece of work in a few words")
+    owner: str = Field(min_length=1, description="who answers for it")
+    team: str = Field(description="key of the team that would do it, in teams.yml")
+    model: str = Field(description="key of the model that it improves, in models/")
+    description: str = Field(min_length=1, description="what would be done, and why it should help")
+    evidence: tuple[str, ...] = Field(default=(), description="references: reports, experiments, pages, tickets")
+    value_per_week: Value | None = Field(default=None, description="what it is worth in a week, once it is done")
+    effort_days: Effort | None = Field(default=None, description="person-days of work")
+    confidence: float | None = Field(
+        default=None, ge=0, le=1, description="the owner's probability that it works at all, 0 to 1"
+    )
+    deadline: Day | None = Field(default=None, description="the day after which it is of no use, as 2030-01-31")
+    depends_on: tuple[str, ...] = Field(default=(), description="keys of the ideas that must be done before")
+
+
+def load_ideas(workspace: Workspace) -> dict[str, IdeaDefinition]:
+    """The ideas of `ideas/*.yml` by key, sorted; {} when there are none.
+
+    Each is held against `teams.yml`, the models and the other ideas. Raises `DefinitionError` with every problem of
+    every file: an id that two files claim, a team, model or idea that is not there, a circle of dependencies.
+    """
+    ideas = workspace.load_folder(IDEAS_FOLDER, IdeaDefinition, noun="idea")
+    if not ideas:
+        return {}
+    teams, models = list(load_teams(workspace)), workspace.keys("models")
+    errors: list[DefinitionError] = []
+    for key, idea in ideas.items():
+        problems = []
+        if idea.team not in teams:
+            problems.append(Problem(["team"], f"team: {unknown_name_message(idea.team, teams, noun='team')}"))
+        if idea.model not in models:
+            problems.append(Problem(["model"], f"model: {unknown_name_message(idea.model, models, noun='model')}"))
+        for index, other in enumerate(idea.depends_on):
+            if other not in ideas:
+                unknown = unknown_name_message(other, ideas, noun="idea")
+                problems.append(Problem(["depends_on", index], f"depends_on: {unknown}"))
+        if problems:
+            errors.append(workspace.error_in(f"{IDEAS_FOLDER}/{key}.yml", problems))
+    if errors:
+        raise DefinitionError("\n".join(str(error) for error in errors), path=errors[0].path)
+    _check_order(workspace, ideas)
+    return ideas
+
+
+def _check_order(workspace: Workspace, ideas: dict[str, IdeaDefinition]) -> None:
+    try:
+        TopologicalSorter({key: idea.depends_on for key, idea in ideas.items()}).prepare()
+    except CycleError as err:
+        circle = list(reversed(err.args[1]))[:-1]  # each depends on the next, the last on the first
+        first = circle.index(min(circle))
+        circle = [*circle[first:], *circle[:first], circle[first]]
+        at: list[str | int] = ["depends_on", ideas[circle[0]].depends_on.index(circle[1])]
+        text = f"depends_on: {' → '.join(circle)} is a circle; take out one of its steps"
+        raise workspace.error_in(f"{IDEAS_FOLDER}/{circle[0]}.yml", [Problem(at, text)]) from None
