@@ -17,6 +17,9 @@ class Built(NamedTuple):
     outcomes: pd.DataFrame
     exposures: pd.DataFrame
     deployments: pd.DataFrame
+    attributions: pd.DataFrame
+    incidents: pd.DataFrame
+    business: pd.DataFrame
 
 
 def at(text: str) -> pd.Timestamp:

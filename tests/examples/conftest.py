@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def built(flights_root: Path) -> Built:
     said = (flights_root.parent / "flights-done").read_text().splitlines()
-    names = ("predictions", "outcomes", "exposures", "deployments")
-    return Built(flights_root, said, *(pq.read_table(flights_root / "data" / name).to_pandas() for name in names))
+    tables = (pq.read_table(flights_root / "data" / name).to_pandas() for name in Built._fields[2:])
+    return Built(flights_root, said, *tables)
 
 
 @pytest.fixture(scope="session")

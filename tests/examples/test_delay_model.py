@@ -105,6 +105,30 @@ def test_an_unseen_level_adds_nothing(flights: pd.DataFrame, definitions: Defini
     assert terms[:, start : start + len(model.levels["dest"])].sum() == 0
 
 
+def test_contributions_add_up_to_the_log_odds_unseen_levels_and_missing_numbers_too(
+    flights: pd.DataFrame, definitions: Definitions
+) -> None:
+    definition = definitions.model.version("2")
+    snapshot = training_snapshot(flights, definition.features, definition.trained.window).iloc[::20]
+    model = fit_model(snapshot, definition.features)
+    strange = snapshot.assign(dest="XXX", humidity=np.nan)
+    parts = model.contributions(model.inputs(strange))
+    assert list(parts) == ["base", *definition.features]
+    assert not parts["dest"].any()
+    assert len(set(parts["humidity"])) == 1
+    log_odds = model.regression.decision_function(model.terms(model.inputs(strange)))
+    assert sum(parts.values()) == pytest.approx(log_odds, abs=1e-12)
+
+
+def test_coefficients_have_nine_decimals(flights: pd.DataFrame, definitions: Definitions) -> None:
+    definition = definitions.model.version("1")
+    snapshot = training_snapshot(flights, definition.features, definition.trained.window).iloc[::20]
+    regression = fit_model(snapshot, definition.features).regression
+    for fitted in (regression.coef_, regression.intercept_):
+        assert (fitted == np.round(fitted, 9)).all()
+        assert (fitted != np.round(fitted, 8)).any()
+
+
 def test_the_threshold_flags_a_fifth_of_march(built: Built, definitions: Definitions) -> None:
     table = built.predictions
     march = table[(table["version"] == "1") & (table["occurred_at"] < at("2013-04-01"))]
@@ -113,10 +137,11 @@ def test_the_threshold_flags_a_fifth_of_march(built: Built, definitions: Definit
 
 
 def test_version_2_is_better_by_at_least_4_standard_errors_of_the_test(built: Built, scored: pd.DataFrame) -> None:
-    test = scored[scored["request_id"].isin(built.exposures["unit_id"])]
+    exposures = built.exposures[built.exposures["experiment"] == "delay-v2"]
+    test = scored[scored["request_id"].isin(exposures["unit_id"])]
     loss = test.pivot(index="request_id", columns="version", values="loss")
     true_difference = (loss["2"] - loss["1"]).mean()
-    flights = test[test["served"]].merge(built.exposures, on="unit_id")
+    flights = test[test["served"]].merge(exposures, on="unit_id")
     treated = flights["variant"] == "treatment"
     groups = flights.groupby("variant")["loss"]
     plain = np.sqrt((groups.var() / groups.size()).sum())

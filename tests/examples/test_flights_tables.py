@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from built_flights import Built, at
 
-from toolkit.data import CONTRACTS
+from toolkit.data import CONTRACTS, load_model
 from toolkit.digests import assign_variant
 from toolkit.examples.flights import SCHEMAS
+from toolkit.workspace import open_workspace
 
 MONTHS = [f"2013-{month:02}.parquet" for month in range(3, 13)] + ["2014-01.parquet"]
 
@@ -31,7 +33,8 @@ def test_files_are_one_per_utc_month_in_order_with_utc_instants_and_nulls_for_wh
     built: Built, name: str
 ) -> None:
     time = CONTRACTS[name].time
-    order = [time, *(column for column in ("request_id", "unit_id", "version") if column in SCHEMAS[name])]
+    keys = ("request_id", "unit_id", "version", "feature", "incident_id")
+    order = [time, *(column for column in keys if column in SCHEMAS[name])]
     for path in sorted((built.root / "data" / name).iterdir()):
         file = pq.ParquetFile(path)
         assert file.metadata.row_group(0).column(0).compression == "ZSTD"
@@ -103,19 +106,31 @@ def test_labels_come_after_the_predictions_and_never_for_cancelled_flights(built
     assert (arrived["observed_at"] - arrived["occurred_at"] > pd.Timedelta(days=1)).sum() == 1
 
 
-def test_exposures_are_the_recomputed_hash_assignment_of_every_flight_of_the_test(built: Built) -> None:
-    table = built.exposures
-    weights = {"control": 50, "treatment": 50}
-    assert table["variant"].tolist() == [assign_variant(unit, weights, key="delay-v2") for unit in table["unit_id"]]
+@pytest.mark.parametrize(
+    ("experiment", "weights", "start", "end"),
+    [
+        ("delay-v2", {"control": 50, "treatment": 50}, "2013-06-01", "2013-10-01"),
+        ("delay-v2-holdout", {"launched": 90, "holdout": 10}, "2013-10-01", "2014-01-02"),
+    ],
+)
+def test_exposures_are_the_recomputed_hash_assignment_of_every_flight_of_the_experiment(
+    built: Built, experiment: str, weights: dict[str, int], start: str, end: str
+) -> None:
+    table = built.exposures[built.exposures["experiment"] == experiment]
+    assert table["variant"].tolist() == [assign_variant(unit, weights, key=experiment) for unit in table["unit_id"]]
     inside = built.predictions[
         (built.predictions["version"] == "1")
-        & (built.predictions["occurred_at"] >= at("2013-06-01"))
-        & (built.predictions["occurred_at"] < at("2013-10-01"))
+        & (built.predictions["occurred_at"] >= at(start))
+        & (built.predictions["occurred_at"] < at(end))
     ]
     assert table[["unit_id", "exposed_at"]].to_numpy().tolist() == (
         inside[["unit_id", "occurred_at"]].to_numpy().tolist()
     )
-    assert set(table["experiment"]) == {"delay-v2"}
+
+
+def test_a_flight_is_in_one_experiment_at_most(built: Built) -> None:
+    assert built.exposures["unit_id"].is_unique
+    assert set(built.exposures["experiment"]) == {"delay-v2", "delay-v2-holdout"}
 
 
 def test_service_follows_the_deployments_and_the_assignment(built: Built) -> None:
@@ -130,7 +145,8 @@ def test_service_follows_the_deployments_and_the_assignment(built: Built) -> Non
     assert (served["1"] ^ served["2"])[~march].all()
     assert served.loc[~march & ~test & ~later, "1"].all()
     assert (served.loc[test, "2"] == (first.loc[test, "variant"] == "treatment")).all()
-    assert served.loc[later, "2"].all()
+    assert (served.loc[later, "2"] == (first.loc[later, "variant"] == "launched")).all()
+    assert served.loc[later, "1"].mean() == pytest.approx(0.1, abs=0.005)
 
 
 def test_deployments_say_when_each_version_began_to_serve(built: Built) -> None:
@@ -148,3 +164,39 @@ def test_deployments_say_when_each_version_began_to_serve(built: Built) -> None:
     assert (
         served.groupby("version")["occurred_at"].min() >= built.deployments.groupby("version")["occurred_at"].min()
     ).all()
+
+
+def test_business_is_the_observed_delay_of_every_flight_that_arrived(built: Built, flights: pd.DataFrame) -> None:
+    table = built.business
+    assert set(table["measure"]) == {"arrival_delay_min"}
+    assert table[["unit_id", "occurred_at"]].to_numpy().tolist() == (
+        built.outcomes[["request_id", "observed_at"]].to_numpy().tolist()
+    )
+    assert ((table["value"] > 15) == (built.outcomes["label"] == 1)).all()
+    observed = flights.set_index("request_id").loc[table["unit_id"], "arrival_delay_min"]
+    assert (table["value"].to_numpy() == observed.to_numpy()).all()
+
+
+def test_attributions_add_up_to_the_score_of_the_version_that_served(built: Built) -> None:
+    log_odds = built.attributions.groupby(["request_id", "version"], as_index=False)["value"].sum()
+    scored = log_odds.merge(built.predictions, on=["request_id", "version"])
+    assert len(scored) == len(log_odds)
+    assert scored["served"].all()
+    assert (np.round(1 / (1 + np.exp(-scored["value"])), 6) == scored["score"]).all()
+
+
+def test_attributions_name_every_feature_of_the_version_once(built: Built) -> None:
+    model = load_model(open_workspace(built.root), "delay")
+    for version, rows in built.attributions.groupby("version"):
+        features = {"base", *model.version(str(version)).features}
+        assert set(rows["feature"]) == features
+        assert (rows.groupby("request_id").size() == len(features)).all()
+        assert rows.loc[rows["feature"] == "base", "value"].nunique() == 1
+
+
+def test_attributions_are_of_a_hash_sample_of_the_served_flights(built: Built) -> None:
+    served = built.predictions[built.predictions["served"]]
+    weights = {"explained": 5, "left out": 95}
+    chosen = [unit for unit in served["request_id"] if assign_variant(unit, weights, key="attributions") == "explained"]
+    assert set(built.attributions["request_id"]) == set(chosen)
+    assert len(chosen) / len(served) == pytest.approx(0.05, abs=0.002)

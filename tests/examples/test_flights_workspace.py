@@ -33,12 +33,14 @@ def test_the_definitions_are_valid_and_agree_with_each_other(built: Built) -> No
     assert workspace.settings.name == "flights"
     assert set(workspace.settings.tables) == set(SCHEMAS)
     model = load_model(workspace, "delay")
-    plan = load(workspace, "delay-v2")
+    plans = [load(workspace, key) for key in workspace.keys("experiments")]
     metrics = load_metrics(workspace)
     teams = load_teams(workspace)
     assert metrics[model.loss].role == "loss"
-    assert plan.model in teams["arrivals"].models
-    assert {variant.version for variant in plan.variants.values()} == set(model.versions)
+    assert [(plan.key, plan.kind) for plan in plans] == [("delay-v2", "ab"), ("delay-v2-holdout", "holdout")]
+    for plan in plans:
+        assert plan.model in teams["arrivals"].models
+        assert {variant.version for variant in plan.variants.values()} == set(model.versions)
     columns = {*SCHEMAS["predictions"], "label"}
     assert {metric.column for metric in metrics.values() if metric.column} <= columns
     assert set(model.segments) <= columns
@@ -58,4 +60,12 @@ def test_progress_is_told(built: Built) -> None:
     assert built.said[0] == "flights: reading the 336,776 flights of 2013 and the weather"
     assert "flights: fitting version 2 of the delay model" in built.said
     assert "flights: scoring 28,865 flights of 2013-03 with both versions" in built.said
-    assert built.said[-1] == "flights: writing outcomes, exposures and deployments"
+    assert built.said[-2:] == [
+        "flights: writing outcomes, exposures, deployments, incidents and business",
+        "flights: explaining every twentieth served flight",
+    ]
+
+
+def test_no_feedback_is_made_up(built: Built) -> None:
+    assert "feedback" not in open_workspace(built.root).settings.tables
+    assert not (built.root / "data" / "feedback").exists()

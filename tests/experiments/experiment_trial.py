@@ -16,7 +16,7 @@ START, END, LAST = (pd.Timestamp(day, tz="UTC") for day in ("2024-03-01", "2024-
 VERSIONS = {"control": "1", "treatment": "2"}
 
 SETTINGS = """\
-schema_version = 1
+schema_version = 2
 name = "trial"
 
 [tables.predictions]

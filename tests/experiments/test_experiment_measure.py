@@ -124,9 +124,11 @@ def test_one_statement_measures_everything(
     monkeypatch.setattr(Source, "execute", count)
     plan = experiments.load(workspace, "eta-v2")
     experiments.measure(plan, data.open_source(workspace))
-    # One query checks and fingerprints each table; one measures, and only its one row comes back.
+    # One query checks and fingerprints each table, one that no label came before its prediction; one measures, and only
+    # its one row comes back.
     assert sorted(executed) == [
         ("exposures", 1),
+        ("outcomes", 1),
         ("outcomes", 1),
         ("predictions", 1),
         ("predictions, outcomes and exposures", 1),

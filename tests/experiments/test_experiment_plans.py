@@ -37,7 +37,28 @@ def test_a_plan_is_a_record_with_every_promise_in_a_row(trial: Trial, tmp_path: 
     assert "metric latency" in plan._repr_html_()
 
 
+def test_a_holdout_is_a_plan_whose_control_is_held_out(trial: Trial, tmp_path: Path) -> None:
+    plans = [
+        experiments.load(trial.planned({"kind: ab": f"kind: {kind}"}).write(tmp_path), "eta-v2")
+        for kind in ("ab", "holdout")
+    ]
+    assert [plan.to_table()[0]["what"] for plan in plans] == ["variant control (control)", "variant control (held out)"]
+    assert [row.value for plan in plans for row in plan.to_rows() if row.statistic == "kind"] == ["ab", "holdout"]
+    test, holdout = (plan.text for plan in plans)
+    assert test == (
+        "Version 2 loses less. A/B test of model eta, 2024-03-01 … 2024-03-14. Variants by flagd-fractional 2 of "
+        "unit_id with key 'eta-v2': control 50 : treatment 50. Primary metric: brier. Guardrails may not get worse: "
+        "latency by 2; error_rate by 0.05. Rule superior_and_not_inferior: ship if the primary metric is better and no "
+        "guardrail can be worse by its margin; 95 % intervals, plain analysis."
+    )
+    assert holdout == test.replace("A/B test", "Holdout").replace("treatment 50.", "treatment 50. Held out: control.")
+
+
 ERRORS = {
+    "kind": (
+        {"kind: ab": "kind: holdut"},
+        "experiments/eta-v2.yml:4: kind is 'holdut'; allowed: ab, holdout. Did you mean 'holdout'?",
+    ),
     "control": (
         {"control: control\n": "control: contrl\n"},
         "experiments/eta-v2.yml:13: control is 'contrl': unknown variant 'contrl'; allowed: control, treatment. "
@@ -99,31 +120,31 @@ ERRORS = {
     ),
     "metric": (
         {"primary: brier": "primary: brire"},
-        "experiments/eta-v2.yml: primary: unknown metric 'brire'; allowed: auc, brier, calibration, error_rate, "
+        "experiments/eta-v2.yml:14: primary: unknown metric 'brire'; allowed: auc, brier, calibration, error_rate, "
         "flagged, latency, log_loss, profit. Did you mean 'brier'?",
     ),
     "auc": (
         {"secondary: [profit]": "secondary: [auc]"},
-        "experiments/eta-v2.yml: secondary: auc is an AUC, which is no mean of requests; "
+        "experiments/eta-v2.yml:15: secondary: auc is an AUC, which is no mean of requests; "
         "use a brier or log_loss metric",
     ),
     "direction": (
         {"primary: brier": "primary: calibration"},
-        "experiments/eta-v2.yml: primary: calibration has direction 'toward_zero', so no side of it is worse; "
+        "experiments/eta-v2.yml:14: primary: calibration has direction 'toward_zero', so no side of it is worse; "
         "a primary metric needs direction increase or decrease",
     ),
     "guardrail direction": (
         {"metric: latency": "metric: flagged"},
-        "experiments/eta-v2.yml: guardrail: flagged has direction 'none', so no side of it is worse; "
+        "experiments/eta-v2.yml:17: guardrail: flagged has direction 'none', so no side of it is worse; "
         "a guardrail metric needs direction increase or decrease",
     ),
     "model and version": (
         {"model: eta\n": "model: etta\n"},
-        "experiments/eta-v2.yml: model: unknown model 'etta'; allowed: eta. Did you mean 'eta'?",
+        "experiments/eta-v2.yml:5: model: unknown model 'etta'; allowed: eta. Did you mean 'eta'?",
     ),
     "version": (
         {'treatment: {version: "2"': 'treatment: {version: "22"'},
-        "experiments/eta-v2.yml: variants.treatment.version: unknown version of model eta '22'; allowed: 1, 2. "
+        "experiments/eta-v2.yml:12: variants.treatment.version: unknown version of model eta '22'; allowed: 1, 2. "
         "Did you mean '2'?",
     ),
 }
@@ -148,7 +169,8 @@ def test_every_problem_of_a_plan_is_told_at_once(trial: Trial, tmp_path: Path) -
     changes = {"primary: brier": "primary: brire", "metric: latency": "metric: latncy"}
     with pytest.raises(DefinitionError) as caught:
         experiments.load(trial.planned(changes).write(tmp_path), "eta-v2")
-    assert len(str(caught.value).splitlines()) == 2
+    places = [line.partition(": unknown metric ")[0] for line in str(caught.value).splitlines()]
+    assert places == ["experiments/eta-v2.yml:14: primary", "experiments/eta-v2.yml:17: guardrail"]
 
 
 def test_a_plan_made_in_memory_has_no_digest() -> None:

@@ -18,6 +18,10 @@ CATEGORIES = ("carrier", "origin", "dest", "scheduled_hour", "weekday")
 FREEZING_F = 32.0
 SCORE_DECIMALS = 6
 """Scores are rounded, so that the last bits of a machine's linear algebra do not show."""
+COEFFICIENT_DECIMALS = 9
+"""The model's coefficients are, for the same reason: contributions are shown as they are."""
+BASE = "base"
+"""What the model adds for every flight alike, among the names of the features."""
 
 
 class Scale(NamedTuple):
@@ -79,6 +83,24 @@ class DelayModel:
         probability: np.ndarray = self.regression.predict_proba(self.terms(inputs))[:, 1]
         return np.round(probability, SCORE_DECIMALS)
 
+    def contributions(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """What each feature and `BASE` add to the log odds of a late arrival: one number per row of `inputs`.
+
+        The model is linear, so these are no approximation: they add up to the log odds.
+        """
+        import numpy as np
+
+        coefficients, intercept = self.regression.coef_[0], float(self.regression.intercept_[0])
+        values = self.terms(inputs) * coefficients
+        parts = {BASE: np.full(len(inputs), intercept)}
+        start = 0
+        for name in self.features:
+            width = len(self.levels[name]) if name in self.levels else 2
+            # Of a feature's terms at most one is not 0; adding 0.0 makes -0.0 a plain 0.
+            parts[name] = values[:, start : start + width].sum(axis=1) + 0.0
+            start += width
+        return parts
+
 
 def read_number(flights: pd.DataFrame, name: str) -> np.ndarray:
     """A number as the model reads it: as it is, but temperature as degrees of frost, below 32 °F.
@@ -107,7 +129,10 @@ def digest_snapshot(snapshot: pd.DataFrame) -> str:
 
 
 def fit_model(snapshot: pd.DataFrame, features: Sequence[str]) -> DelayModel:
-    """Fit one version to its training snapshot. Deterministic: Newton steps to convergence, no random start."""
+    """Fit one version to its training snapshot.
+
+    Deterministic: Newton steps to convergence, no random start, coefficients rounded to `COEFFICIENT_DECIMALS`.
+    """
     import numpy as np
     import pandas as pd
     from sklearn.linear_model import LogisticRegression
@@ -118,5 +143,7 @@ def fit_model(snapshot: pd.DataFrame, features: Sequence[str]) -> DelayModel:
     model = DelayModel(
         tuple(features), levels, scales, regression=LogisticRegression(solver="newton-cholesky", tol=1e-8)
     )
-    model.regression.fit(model.terms(model.inputs(snapshot)), snapshot["label"].astype(int))
+    regression = model.regression.fit(model.terms(model.inputs(snapshot)), snapshot["label"].astype(int))
+    regression.coef_ = np.round(regression.coef_, COEFFICIENT_DECIMALS)
+    regression.intercept_ = np.round(regression.intercept_, COEFFICIENT_DECIMALS)
     return model

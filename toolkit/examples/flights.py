@@ -14,10 +14,10 @@ from toolkit.data import ModelDefinition, VersionDefinition, load_model
 from toolkit.digests import assign_variant
 from toolkit.errors import ContractError
 from toolkit.examples.delay_model import DelayModel, digest_snapshot, fit_model, training_snapshot
+from toolkit.examples.flights_incidents import find_incidents
 from toolkit.examples.flights_source import WEATHER, read_flights
 from toolkit.experiments.plans import ExperimentPlan
 from toolkit.experiments.plans import load as load_plan
-from toolkit.windows import Window
 from toolkit.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 DEFINITIONS = Path(__file__).parent / "flights_workspace"
 MODEL = "delay"
-EXPERIMENT = "delay-v2"
+TEST, HOLDOUT = "delay-v2", "delay-v2-holdout"
+MEASURE = "arrival_delay_min"
+EXPLAINED = {"explained": 5, "left out": 95}
+"""Of 100 served flights, how many have attributions."""
 RECENT = ("recent_departure_delay_min", "recent_late_share")
 
 _INSTANT = "timestamp[us, tz=UTC]"
@@ -61,44 +64,50 @@ SCHEMAS: Mapping[str, Mapping[str, str]] = {
         "commit": "string",
         "committed_at": _INSTANT,
     },
+    "attributions": {
+        "request_id": "string",
+        "version": "string",
+        "feature": "string",
+        "occurred_at": _INSTANT,
+        "value": "double",
+    },
+    "incidents": {
+        "incident_id": "string",
+        "opened_at": _INSTANT,
+        "resolved_at": _INSTANT,
+        "model": "string",
+        "severity": "string",
+        "caused_by": "string",
+    },
+    "business": {"unit_id": "string", "occurred_at": _INSTANT, "measure": "string", "value": "double"},
 }
 """The columns of each table and their Arrow types, in the order they are written."""
 
 
 @dataclass(frozen=True)
 class Definitions:
-    """The definition files that the tables must agree with: the model's and the experiment's."""
+    """The definition files that the tables must agree with: the model's, the A/B test's and the holdout's."""
 
     model: ModelDefinition
-    plan: ExperimentPlan
+    test: ExperimentPlan
+    holdout: ExperimentPlan
 
     @property
     def old(self) -> str:
         """The version that serves first: the control's."""
-        return self.plan.variants[self.plan.control].version
-
-    @property
-    def new(self) -> str:
-        """The version that serves alone after the test: the treatment's."""
-        (treatment,) = self.plan.treatments
-        return self.plan.variants[treatment].version
+        return self.test.variants[self.test.control].version
 
     @property
     def serves_from(self) -> datetime:
         """When validation ends and the old version starts to serve."""
         return self.model.version(self.old).reference.window.end
 
-    @property
-    def test(self) -> Window:
-        """The window of the A/B test."""
-        return self.plan.window.window
-
 
 def build_flights(root: Path, *, progress: Callable[[str], None]) -> None:
     """Lay the example `flights` into the existing, empty folder `root`.
 
-    Writes the definition files and `data/<table>/<month>.parquet` for predictions, outcomes, exposures and
-    deployments; the workspace's own README.md is the data dictionary. Everything but `latency_ms` is reproducible.
+    Writes the definition files and `data/<table>/<month>.parquet` for every table of `SCHEMAS`; the workspace's own
+    README.md is the data dictionary. Everything but `latency_ms` is reproducible.
     `progress` is called with a line of text before each piece of work.
 
     Raises `MissingExtraError` when the extra `example` is not installed, `ContractError` when the installed data are
@@ -118,16 +127,22 @@ def build_flights(root: Path, *, progress: Callable[[str], None]) -> None:
     for month, rows in scored.groupby(scored["occurred_at"].dt.strftime("%Y-%m")):
         progress(f"flights: scoring {len(rows):,} flights of {month} with both versions")
         _write(predictions(rows, models, definitions), "predictions", "occurred_at", root)
-    progress("flights: writing outcomes, exposures and deployments")
+    progress("flights: writing outcomes, exposures, deployments, incidents and business")
     _write(outcomes(scored), "outcomes", "observed_at", root)
     _write(exposures(scored, definitions), "exposures", "exposed_at", root)
     _write(deployments(definitions), "deployments", "occurred_at", root)
+    _write(incidents(flights, since=validated_from), "incidents", "opened_at", root)
+    _write(business(scored), "business", "occurred_at", root)
+    progress("flights: explaining every twentieth served flight")
+    _write(attributions(scored, models, definitions), "attributions", "occurred_at", root)
 
 
 def read_definitions(root: Path) -> Definitions:
-    """Read the model's and the experiment's definition from the workspace at `root`."""
+    """Read the model's and the experiments' definitions from the workspace at `root`."""
     workspace = open_workspace(root)
-    return Definitions(load_model(workspace, MODEL), load_plan(workspace, EXPERIMENT))
+    return Definitions(
+        load_model(workspace, MODEL), test=load_plan(workspace, TEST), holdout=load_plan(workspace, HOLDOUT)
+    )
 
 
 def fit_version(flights: pd.DataFrame, version: str, definition: VersionDefinition) -> DelayModel:
@@ -198,21 +213,38 @@ def serving_version(flights: pd.DataFrame, definitions: Definitions) -> pd.Serie
     """Which version serves each flight; "" before the first deployment, when both only watch."""
     import pandas as pd
 
-    at = flights["occurred_at"]
-    version = {name: variant.version for name, variant in definitions.plan.variants.items()}
-    serving = pd.Series(definitions.new, index=flights.index)
-    serving = serving.mask(at < definitions.test.end, definitions.old).mask(at < definitions.serves_from, "")
-    serving.update(assigned_variants(flights, definitions).map(version))
+    serving = pd.Series(definitions.old, index=flights.index).mask(flights["occurred_at"] < definitions.serves_from, "")
+    assigned = assigned_variants(flights, definitions)
+    for plan in (definitions.test, definitions.holdout):
+        version = {name: variant.version for name, variant in plan.variants.items()}
+        serving.update(assigned.loc[assigned["experiment"] == plan.key, "variant"].map(version))
     return serving
 
 
-def assigned_variants(flights: pd.DataFrame, definitions: Definitions) -> pd.Series:
-    """The variant of each flight decided in the test's window, by hash of its unit id."""
-    inside = flights["occurred_at"].between(definitions.test.start, definitions.test.end, inclusive="left")
-    weights, assignment = definitions.plan.weights, definitions.plan.assignment
-    return flights.loc[inside, "request_id"].map(
-        lambda unit: assign_variant(unit, weights, key=assignment.key, name=assignment.hash, version=assignment.version)
+def assigned_variants(flights: pd.DataFrame, definitions: Definitions) -> pd.DataFrame:
+    """`experiment` and `variant`, by hash of its unit id, of each flight that an experiment assigned.
+
+    The test ends with its window; the holdout is read when its window ends, and kept on.
+    """
+    import pandas as pd
+
+    at, test, holdout = flights["occurred_at"], definitions.test, definitions.holdout
+    running = {
+        test.key: (test, (at >= test.window.window.start) & (at < test.window.window.end)),
+        holdout.key: (holdout, at >= holdout.window.window.start),
+    }
+    return pd.concat(
+        pd.DataFrame({"experiment": key, "variant": assign(flights.loc[inside, "request_id"], plan)})
+        for key, (plan, inside) in running.items()
     )
+
+
+def assign(units: pd.Series, plan: ExperimentPlan) -> pd.Series:
+    """The variant of each unit, as the plan assigns it."""
+    weights, rule = plan.weights, plan.assignment
+    return units.map(
+        lambda unit: assign_variant(unit, weights, key=rule.key, name=rule.hash, version=rule.version)
+    ).astype(object)
 
 
 def outcomes(flights: pd.DataFrame) -> pd.DataFrame:
@@ -221,26 +253,60 @@ def outcomes(flights: pd.DataFrame) -> pd.DataFrame:
 
 
 def exposures(flights: pd.DataFrame, definitions: Definitions) -> pd.DataFrame:
-    """The table `exposures`: one row per flight of the test, exposed when it is decided."""
-    variant = assigned_variants(flights, definitions)
-    exposed = flights.loc[variant.index]
-    return exposed.assign(
-        experiment=EXPERIMENT, unit_id=exposed["request_id"], variant=variant, exposed_at=exposed["occurred_at"]
-    )
+    """The table `exposures`: one row per flight of an experiment, exposed when it is decided."""
+    assigned = assigned_variants(flights, definitions)
+    exposed = flights.loc[assigned.index, ["request_id", "occurred_at"]]
+    return assigned.assign(unit_id=exposed["request_id"], exposed_at=exposed["occurred_at"])
 
 
 def deployments(definitions: Definitions) -> pd.DataFrame:
-    """The table `deployments`: version 1 alone, version 2 beside it for the test, version 2 alone."""
+    """The table `deployments`: version 1 alone; version 2 beside it for the test; version 2 for all not held out."""
     import pandas as pd
 
+    test, holdout = definitions.test, definitions.holdout
+    (treatment,), (launched,) = test.treatments, holdout.treatments
     rows = [
         (definitions.serves_from, definitions.old),
-        (definitions.test.start, definitions.new),
-        (definitions.test.end, definitions.new),
+        (test.window.window.start, test.variants[treatment].version),
+        (holdout.window.window.start, holdout.variants[launched].version),
     ]
     return pd.DataFrame(rows, columns=["occurred_at", "version"]).assign(
         model=MODEL, kind="deploy", commit=None, committed_at=pd.NaT
     )
+
+
+def incidents(flights: pd.DataFrame, *, since: datetime) -> pd.DataFrame:
+    """The table `incidents`: one row per mass cancellation that opened at or after `since`.
+
+    `flights` are those of the whole year: what is usual is learned from the days before.
+    """
+    found = find_incidents(flights)
+    return found[found["opened_at"] >= since].assign(model=MODEL, caused_by=None)
+
+
+def business(flights: pd.DataFrame) -> pd.DataFrame:
+    """The table `business`: one row per flight that arrived, with its observed delay, when it landed."""
+    arrived = outcomes(flights)
+    return arrived.assign(
+        unit_id=arrived["request_id"], occurred_at=arrived["observed_at"], measure=MEASURE, value=arrived[MEASURE]
+    )
+
+
+def attributions(flights: pd.DataFrame, models: Mapping[str, DelayModel], definitions: Definitions) -> pd.DataFrame:
+    """The table `attributions`: one row per feature of the version that served a flight of the sample."""
+    import pandas as pd
+
+    serving = serving_version(flights, definitions)
+    sample = flights["request_id"].map(lambda flight: assign_variant(flight, EXPLAINED, key="attributions"))
+    tables = []
+    for version, model in models.items():
+        explained = flights[(serving == version) & (sample == "explained")]
+        parts = model.contributions(model.inputs(explained))
+        wide = explained[["request_id", "occurred_at"]].assign(version=version, **parts)
+        tables.append(
+            wide.melt(["request_id", "occurred_at", "version"], list(parts), var_name="feature", value_name="value")
+        )
+    return pd.concat(tables).sort_values(["occurred_at", "request_id", "version", "feature"])
 
 
 def _write(table: pd.DataFrame, name: str, instant: str, root: Path) -> None:

@@ -60,9 +60,9 @@ def read_flights() -> pd.DataFrame:
 
     Columns: `request_id`; `occurred_at` (the decision, UTC); `scheduled_at`, `departed_at`, `observed_at` (landing;
     UTC, absent when it did not happen); `cluster_id`; `error` (cancelled); `label` (1.0 late, 0.0 not, NaN without an
-    arrival); `dep_delay` (min); schedule facts `carrier`, `origin`, `dest`, `scheduled_hour` (New York), `weekday`
-    (1 Monday … 7 Sunday), `distance_miles`; the `WEATHER` measurements; `recent_departure_delay_min`,
-    `recent_late_share`. No feature holds anything that became known after `occurred_at`.
+    arrival); `dep_delay` and `arrival_delay_min` (min, below 0 early); schedule facts `carrier`, `origin`, `dest`,
+    `scheduled_hour` (New York), `weekday` (1 Monday … 7 Sunday), `distance_miles`; the `WEATHER` measurements;
+    `recent_departure_delay_min`, `recent_late_share`. No feature holds anything that became known after `occurred_at`.
 
     Raises `MissingExtraError` when the data are not installed.
     """
@@ -94,6 +94,7 @@ def read_flights() -> pd.DataFrame:
             "error": raw["dep_time"].isna(),
             "label": (raw["arr_delay"] > LATE_MINUTES).astype(float).where(raw["arr_delay"].notna()),
             "dep_delay": raw["dep_delay"],
+            "arrival_delay_min": raw["arr_delay"],
             "carrier": raw["carrier"],
             "origin": raw["origin"],
             "dest": raw["dest"],

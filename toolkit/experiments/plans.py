@@ -11,23 +11,25 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 from toolkit.checks import unknown_name_message
 from toolkit.data import Period, load_model
 from toolkit.digests import ASSIGNMENT_HASHES, digest_file
-from toolkit.errors import DefinitionError
 from toolkit.metrics import MetricDefinition, load_metrics
 from toolkit.records import ResultRow, Shown, Value
-from toolkit.workspace import Definition, Workspace
+from toolkit.workspace import Definition, Problem, Workspace
 
 RULES = {
     "superior_and_not_inferior": "ship if the primary metric is better and no guardrail can be worse by its margin",
 }
 """The decision rules and what they say."""
 
+KINDS = {"ab": "A/B test", "holdout": "Holdout"}
+"""The kinds of experiments and what they are called."""
+
 
 class Assignment(Definition):
     """The hash that assigned units to variants; see `toolkit.digests.assign_variant`."""
 
-    hash: str
-    version: int
-    key: str = Field(min_length=1)
+    hash: str = Field(description="the hash, such as flagd-fractional")
+    version: int = Field(description="its version")
+    key: str = Field(min_length=1, description="the key that is hashed with the unit's id; mostly the flag's")
 
     @field_validator("hash")
     @classmethod
@@ -46,50 +48,56 @@ class Assignment(Definition):
 class VariantDefinition(Definition):
     """A variant: the model version that serves it, and its whole-number weight in the assignment."""
 
-    version: str
-    weight: int = Field(ge=0)
+    version: str = Field(description="the model version that serves it")
+    weight: int = Field(ge=0, description="its whole-number weight in the assignment")
 
 
 class Guardrail(Definition):
     """A metric that may not get worse by `margin`, in the metric's unit."""
 
-    metric: str
-    margin: float = Field(gt=0, allow_inf_nan=False)
+    metric: str = Field(description="key of the metric, in metrics.yml")
+    margin: float = Field(gt=0, description="it may not get worse by this much, in the metric's unit")
 
 
 class LabelMaturity(Definition):
     """How long after the window labels are waited for, and the share of answered requests that must have one."""
 
-    days: int = Field(ge=0)
-    minimum_share: float = Field(gt=0, le=1)
+    days: int = Field(ge=0, description="so many days after the window labels are waited for")
+    minimum_share: float = Field(gt=0, le=1, description="the share of answered requests that must have a label")
 
 
 class ExperimentPlan(Definition, Shown):
     """`experiments/<key>.yml`. Exposures in `window` count; intervals have confidence 1 - alpha, two-sided.
 
+    `kind` is `ab` (variants side by side before a launch) or `holdout` (after it: the control is the group that is held
+    out from what was launched). Both are measured, checked and judged alike.
     `analysis` is `plain` (units are independent) or `clustered` (requests with the same `cluster` may depend on each
     other, in the same variant or not). The order of `variants` is part of the assignment.
     """
 
-    key: str
-    hypothesis: str
-    owner: str
-    kind: Literal["ab"]
-    model: str
-    window: Period
-    unit: Literal["unit_id"]
-    analysis: Literal["plain", "clustered"]
-    cluster: Literal["cluster_id"] | None = None
-    assignment: Assignment
-    variants: dict[str, VariantDefinition] = Field(min_length=2)
-    control: str
-    primary: str
-    secondary: tuple[str, ...] = ()
-    guardrails: tuple[Guardrail, ...] = ()
-    alpha: float = Field(gt=0, lt=0.5)
-    sample_ratio_alpha: float = Field(gt=0, lt=0.5)
-    label_maturity: LabelMaturity
-    rule: Literal["superior_and_not_inferior"]
+    key: str = Field(description="the file's name without .yml; what the column experiment of exposures holds")
+    hypothesis: str = Field(description="what will be better, and why")
+    owner: str = Field(description="who answers for it")
+    kind: Literal["ab", "holdout"] = Field(description="ab: before a launch; holdout: after it")
+    model: str = Field(description="key of the model, in models/")
+    window: Period = Field(description="exposures in it count")
+    unit: Literal["unit_id"] = Field(description="what is assigned to a variant")
+    analysis: Literal["plain", "clustered"] = Field(
+        description="clustered: requests of one cluster depend on each other"
+    )
+    cluster: Literal["cluster_id"] | None = Field(default=None, description="the cluster of a clustered analysis")
+    assignment: Assignment = Field(description="the hash that assigns units to variants")
+    variants: dict[str, VariantDefinition] = Field(
+        min_length=2, description="variants by name; their order is part of the assignment"
+    )
+    control: str = Field(description="the variant that the others are compared with")
+    primary: str = Field(description="key of the metric that the hypothesis is about")
+    secondary: tuple[str, ...] = Field(default=(), description="keys of metrics that are shown and decide nothing")
+    guardrails: tuple[Guardrail, ...] = Field(default=(), description="metrics that may not get worse by their margin")
+    alpha: float = Field(gt=0, lt=0.5, description="two-sided; intervals have confidence 1 - alpha")
+    sample_ratio_alpha: float = Field(gt=0, lt=0.5, description="below this p the sample ratio is refused")
+    label_maturity: LabelMaturity = Field(description="how long labels are waited for, and how many there must be")
+    rule: Literal["superior_and_not_inferior"] = Field(description="how the verdict follows from the readout")
 
     _digest: str = PrivateAttr(default="")
 
@@ -168,8 +176,9 @@ class ExperimentPlan(Definition, Shown):
         held = "; ".join(f"{guardrail.metric} by {guardrail.margin:g}" for guardrail in self.guardrails)
         parts = [
             f"{self.hypothesis.rstrip('.')}.",
-            f"Model {self.model}, {self.window.window.label}.",
+            f"{KINDS[self.kind]} of model {self.model}, {self.window.window.label}.",
             f"Variants by {rule.hash} {rule.version} of {self.unit} with key {rule.key!r}: {shares}.",
+            *([f"Held out: {self.control}."] if self.kind == "holdout" else []),
             f"Primary metric: {self.primary}.",
             f"Guardrails may not get worse: {held}." if held else "There are no guardrails.",
             f"Rule {self.rule}: {RULES[self.rule]}; {100 * self.confidence:g} % intervals, {self.analysis} analysis.",
@@ -186,6 +195,7 @@ class ExperimentPlan(Definition, Shown):
         return [
             row("hypothesis", self.hypothesis),
             row("owner", self.owner),
+            row("kind", self.kind),
             row("model", self.model),
             row("analysis", self.analysis),
             row("assignment", f"{self.assignment.hash}/{self.assignment.version}/{self.assignment.key}"),
@@ -204,9 +214,10 @@ class ExperimentPlan(Definition, Shown):
 
     def to_table(self) -> list[dict[str, str]]:
         """One line per variant, metric and number of the plan."""
+        control = "held out" if self.kind == "holdout" else "control"
         lines = [
             {
-                "what": f"variant {name}" + (" (control)" if name == self.control else ""),
+                "what": f"variant {name}" + (f" ({control})" if name == self.control else ""),
                 "planned": f"version {variant.version}, weight {variant.weight}",
             }
             for name, variant in self.variants.items()
@@ -228,39 +239,53 @@ def load(workspace: Workspace, key: str) -> ExperimentPlan:
     """
     plan = workspace.load_keyed("experiments", key, ExperimentPlan, noun="experiment")
     path = f"experiments/{key}.yml"
-    file = workspace.root / path
     definitions = load_metrics(workspace)
     problems = [problem for metric in plan.metrics for problem in _metric_problems(plan, metric, definitions)]
     if plan.model in workspace.keys("models"):
         versions = load_model(workspace, plan.model).versions
         problems += [
-            f"variants.{name}.version: "
-            + unknown_name_message(variant.version, versions, noun=f"version of model {plan.model}")
+            Problem(
+                ["variants", name, "version"],
+                f"variants.{name}.version: "
+                + unknown_name_message(variant.version, versions, noun=f"version of model {plan.model}"),
+            )
             for name, variant in plan.variants.items()
             if variant.version not in versions
         ]
     else:
-        problems.append("model: " + unknown_name_message(plan.model, workspace.keys("models"), noun="model"))
+        unknown = unknown_name_message(plan.model, workspace.keys("models"), noun="model")
+        problems.append(Problem(["model"], f"model: {unknown}"))
     if problems:
-        raise DefinitionError("\n".join(f"{path}: {problem}" for problem in problems), path=file)
-    plan._digest = digest_file(file)  # noqa: SLF001 - only a plan that came from a file has one
+        raise workspace.error_in(path, problems)
+    plan._digest = digest_file(workspace.root / path)  # noqa: SLF001 - only a plan that came from a file has one
     return plan
 
 
-def _metric_problems(plan: ExperimentPlan, key: str, definitions: dict[str, MetricDefinition]) -> list[str]:
-    role = plan.role(key)
+def _metric_problems(plan: ExperimentPlan, key: str, definitions: dict[str, MetricDefinition]) -> list[Problem]:
+    role, at = plan.role(key), _place(plan, key)
     if key not in definitions:
-        return [f"{role}: " + unknown_name_message(key, definitions, noun="metric")]
+        return [Problem(at, f"{role}: " + unknown_name_message(key, definitions, noun="metric"))]
     metric = definitions[key]
     problems = []
     if metric.kind == "auc":
-        problems.append(f"{role}: {key} is an AUC, which is no mean of requests; use a brier or log_loss metric")
+        text = f"{role}: {key} is an AUC, which is no mean of requests; use a brier or log_loss metric"
+        problems.append(Problem(at, text))
     if role != "secondary" and metric.direction not in {"increase", "decrease"}:
-        problems.append(
+        text = (
             f"{role}: {key} has direction {metric.direction!r}, so no side of it is worse; "
             f"a {role} metric needs direction increase or decrease"
         )
+        problems.append(Problem(at, text))
     return problems
+
+
+def _place(plan: ExperimentPlan, metric: str) -> list[str | int]:
+    """Where the plan's file names a metric."""
+    if metric == plan.primary:
+        return ["primary"]
+    if metric in plan.secondary:
+        return ["secondary", plan.secondary.index(metric)]
+    return ["guardrails", [guardrail.metric for guardrail in plan.guardrails].index(metric), "metric"]
 
 
 def _one_of(value: str, allowed: Iterable[str], *, noun: str) -> str:
