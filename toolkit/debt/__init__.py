@@ -1,0 +1,23 @@
+"""Debt as a product: what is owed, by whom, until when, at what cost, and where in the code it is met most."""
+
+from toolkit.debt.hotspots import FileChanges, Hotspots, hotspots, mine
+from toolkit.debt.items import DayRange, DebtItem, load_items
+from toolkit.debt.ranges import BreakEven, Total
+from toolkit.debt.register import Entry, Overdue, Register, Waiting, review
+
+__all__ = [
+    "BreakEven",
+    "DayRange",
+    "DebtItem",
+    "Entry",
+    "FileChanges",
+    "Hotspots",
+    "Overdue",
+    "Register",
+    "Total",
+    "Waiting",
+    "hotspots",
+    "load_items",
+    "mine",
+    "review",
+]

@@ -1,0 +1,97 @@
+"""`debt/*.yml`: what a team owes its product, each piece with an owner, and what it costs as its owner estimates it.
+
+What nobody has estimated is absent: principal and interest are never guessed and never zero by default.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from toolkit.checks import unknown_name_message
+from toolkit.errors import DefinitionError
+from toolkit.triage import load_teams
+from toolkit.workspace import Day, Definition, Problem, Workspace
+
+DEBT_FOLDER = "debt"
+
+
+class DayRange(Definition):
+    """Person-days as their owner gave them: a range and the likely value."""
+
+    low: float = Field(ge=0, description="it hardly takes less than these person-days")
+    likely: float = Field(ge=0, description="the most likely person-days")
+    high: float = Field(gt=0, description="it hardly takes more than these person-days")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.low <= self.likely <= self.high:
+            raise ValueError(f"low {self.low} <= likely {self.likely} <= high {self.high} does not hold")
+        return self
+
+
+class DebtItem(Definition):
+    """`debt/<key>.yml`: one piece of debt. What nobody has estimated is left out, never invented.
+
+    An `accepted` item is decided to be lived with, so it is never overdue; a `paid` one has its day in `closed_on`.
+    """
+
+    key: str = Field(min_length=1, description="the file's name without .yml")
+    title: str = Field(min_length=1, description="the debt in a few words")
+    kind: Literal["data", "model", "code", "test", "configuration", "documentation", "infrastructure", "process"] = (
+        Field(description="what it lies in")
+    )
+    owner: str = Field(min_length=1, description="who answers for it")
+    team: str = Field(description="key of the team that would pay it off, in teams.yml")
+    model: str | None = Field(default=None, description="key of the model that it concerns, in models/")
+    description: str = Field(min_length=1, description="what is owed, how it came about, and what it does")
+    opened_on: Day = Field(description="the day it was written down, as 2030-01-31")
+    due_on: Day | None = Field(default=None, description="the last day on which it is to be paid off, if promised")
+    principal_days: DayRange | None = Field(default=None, description="person-days to pay it off")
+    interest_days_per_month: DayRange | None = Field(
+        default=None, description="person-days that it costs in each month in which it stays"
+    )
+    evidence: tuple[str, ...] = Field(default=(), description="references: reports, experiments, pages, tickets")
+    paths: tuple[str, ...] = Field(
+        default=(), description="globs of the files it lies in, from the top of the repository; ** crosses folders"
+    )
+    status: Literal["open", "accepted", "paid"] = Field(
+        default="open", description="accepted: decided to be lived with; paid: paid off on closed_on"
+    )
+    closed_on: Day | None = Field(default=None, description="the day on which it was paid off")
+
+    @model_validator(mode="after")
+    def _is_coherent(self) -> Self:
+        for name, day in (("due_on", self.due_on), ("closed_on", self.closed_on)):
+            if day is not None and day < self.opened_on:
+                raise ValueError(f"{name} {day} is before opened_on {self.opened_on}")
+        if self.status == "paid" and self.closed_on is None:
+            raise ValueError("status is 'paid', so closed_on is needed: the day on which it was paid off")
+        if self.status != "paid" and self.closed_on is not None:
+            raise ValueError(f"closed_on is {self.closed_on}, so status must be 'paid'; it is {self.status!r}")
+        return self
+
+
+def load_items(workspace: Workspace) -> dict[str, DebtItem]:
+    """The debt items of `debt/*.yml` by key, sorted; {} when there are none.
+
+    Each is held against `teams.yml` and the models. Raises `DefinitionError` with every problem of every file (file,
+    line, given, allowed, nearest match).
+    """
+    items = workspace.load_folder(DEBT_FOLDER, DebtItem, noun="debt item")
+    if not items:
+        return {}
+    teams, models = list(load_teams(workspace)), workspace.keys("models")
+    errors: list[DefinitionError] = []
+    for key, item in items.items():
+        problems = []
+        if item.team not in teams:
+            problems.append(Problem(["team"], f"team: {unknown_name_message(item.team, teams, noun='team')}"))
+        if item.model is not None and item.model not in models:
+            problems.append(Problem(["model"], f"model: {unknown_name_message(item.model, models, noun='model')}"))
+        if problems:
+            errors.append(workspace.error_in(f"{DEBT_FOLDER}/{key}.yml", problems))
+    if errors:
+        raise DefinitionError("\n".join(str(error) for error in errors), path=errors[0].path)
+    return items
