@@ -1,8 +1,8 @@
 """Signals: observed, sized, dated deviations of one metric in one segment, with their evidence."""
 
 from toolkit.signals.calibration import Calibration, calibration
-from toolkit.signals.changes import MetricChanges, metric_changes
-from toolkit.signals.observation import CURRENT, REFERENCE, Observation, observe
+from toolkit.signals.changes import MetricChange, MetricChanges, draw_changes, judge_change, metric_changes
+from toolkit.signals.observation import CURRENT, REFERENCE, Observation, check_loss, observe
 from toolkit.signals.segments import SegmentLosses, segment_losses
 from toolkit.signals.signal import Signal
 
@@ -10,11 +10,15 @@ __all__ = [
     "CURRENT",
     "REFERENCE",
     "Calibration",
+    "MetricChange",
     "MetricChanges",
     "Observation",
     "SegmentLosses",
     "Signal",
     "calibration",
+    "check_loss",
+    "draw_changes",
+    "judge_change",
     "metric_changes",
     "observe",
     "segment_losses",

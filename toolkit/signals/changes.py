@@ -141,7 +141,10 @@ class MetricChanges(Shown):
         )
         return (
             picture(
-                lambda figure: _draw(figure, shown), name="changes", alt=alt, height_inches=0.8 + 0.32 * len(shown)
+                lambda figure: draw_changes(figure, shown, against="the reference"),
+                name="changes",
+                alt=alt,
+                height_inches=0.8 + 0.32 * len(shown),
             ),
         )
 
@@ -159,7 +162,7 @@ def metric_changes(observation: Observation) -> MetricChanges:
     return MetricChanges(
         tuple(
             MetricChange(
-                key, metric, *estimates[key], changes[key], p, _verdict(metric, *estimates[key], changes[key], p)
+                key, metric, *estimates[key], changes[key], p, judge_change(metric, *estimates[key], changes[key], p)
             )
             for (key, metric), p in zip(observation.metrics.items(), adjusted, strict=True)
         ),
@@ -167,13 +170,14 @@ def metric_changes(observation: Observation) -> MetricChanges:
     )
 
 
-def _verdict(
+def judge_change(
     metric: MetricDefinition,
     reference: stats.Estimate,
     current: stats.Estimate,
     change: stats.Estimate,
     p_adjusted: float | None,
 ) -> Verdict:
+    """What a change of a metric from `reference` to `current` is, given its adjusted p-value."""
     if change.value is None or reference.value is None or current.value is None:
         return "absent"
     if p_adjusted is None or p_adjusted > EVIDENCE_ALPHA:
@@ -204,7 +208,8 @@ def _signed(change: MetricChange, value: float | None) -> float:
     return (value or 0.0) / change.metric.practical_threshold
 
 
-def _draw(figure: object, changes: Sequence[MetricChange]) -> None:
+def draw_changes(figure: object, changes: Sequence[MetricChange], *, against: str) -> None:
+    """Each change with its interval on one axis, in practical thresholds."""
     colours = {"worse": PALETTE[3], "better": PALETTE[2], "changed": PALETTE[1]}
     axes = figure.subplots()  # type: ignore[attr-defined]
     axes.axvspan(-1, 1, color="#e3e8ee", zorder=0)
@@ -222,5 +227,5 @@ def _draw(figure: object, changes: Sequence[MetricChange]) -> None:
     reach = max(3.0, *(abs(_signed(c, end)) * 1.2 for c in changes for end in (c.change.ci_lower, c.change.ci_upper)))
     axes.set_xlim(-reach, reach)
     axes.grid(axis="x")
-    axes.set_xlabel("change against the reference, in practical thresholds (shaded: within one)")
+    axes.set_xlabel(f"change against {against}, in practical thresholds (shaded: within one)")
     axes.set_title("What changed")
