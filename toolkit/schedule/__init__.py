@@ -1,0 +1,26 @@
+"""The schedule: what `schedule.yml` owes, run once for each slot, however often and by however many it is asked.
+
+A slot is one time of one schedule; it is done when a report was published for it, or a template said that there is
+nothing to report. No process has to stay alive for it: `run_due` is called by cron, by CI or by hand, and runs what
+`find_owed` finds.
+"""
+
+from toolkit.schedule.definitions import CalendarRule, ScheduleDefinition, ScheduleFile, load_schedules
+from toolkit.schedule.due import Outcome, run_due
+from toolkit.schedule.owed import Done, Owed, find_done, find_next, find_owed
+from toolkit.schedule.slots import list_slots
+
+__all__ = [
+    "CalendarRule",
+    "Done",
+    "Outcome",
+    "Owed",
+    "ScheduleDefinition",
+    "ScheduleFile",
+    "find_done",
+    "find_next",
+    "find_owed",
+    "list_slots",
+    "load_schedules",
+    "run_due",
+]
