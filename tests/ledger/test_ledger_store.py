@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,6 +78,16 @@ def test_a_choice_that_makes_no_sense_is_refused(ledger: Ledger, given_values: d
     with pytest.raises(ArgumentError) as raised:
         ledger.entries(**given_values)
     assert str(raised.value) == said
+
+
+def test_an_entry_that_is_there_once_is_not_appended_again(ledger: Ledger, append: Append) -> None:
+    first = append(payload={"by": "the run"}, once=True)
+    with ThreadPoolExecutor(4) as pool:
+        again = list(pool.map(lambda number: append(payload={"by": number}, once=True), range(8)))
+    assert again == [first] * 8
+    other = append(subject="another", once=True)
+    assert ledger.entries() == [first, other]
+    assert append(payload={"by": "the run"}).sequence == 3  # without `once`, it is
 
 
 def test_a_refused_append_leaves_nothing(ledger: Ledger, append: Append) -> None:

@@ -12,7 +12,7 @@ from toolkit.reports import Published, RunRequest, run_report, runner
 from toolkit.workspace import Workspace, open_workspace
 
 NOTEBOOKS = Path(__file__).parent / "notebooks"
-SETTINGS = 'schema_version = 1\nname = "tiny"\n\n[tables]\n'
+SETTINGS = 'schema_version = 2\nname = "tiny"\n\n[tables]\n'
 DAMAGED = ("not_json", "format_3", "damaged_cell", "bad_metadata", "python_2_parameters")
 
 

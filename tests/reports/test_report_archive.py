@@ -19,7 +19,7 @@ from toolkit.digests import document_bytes
 from toolkit.errors import ArchiveError, ArgumentError, UnknownNameError
 from toolkit.ledger import open_ledger
 from toolkit.reports import Reference, find_report, list_reports, load_manifest, load_results, reconcile, verify_all
-from toolkit.reports.archive import last_recorded, open_staging, publish, sweep_staging
+from toolkit.reports.archive import last_recorded, open_staging, publish, record_publication, sweep_staging
 from toolkit.reports.manifest import list_files
 from toolkit.workspace import Workspace
 
@@ -129,6 +129,19 @@ def test_what_a_crash_left_out_of_the_ledger_is_recorded_once(workspace: Workspa
     assert entries[0].effective_at == datetime(2013, 5, 1, tzinfo=UTC)
     assert entries[0].data["parameters"] == '{"alpha":0.05}'
     assert verify_all(workspace) == ()
+
+
+def test_a_version_is_recorded_once_however_many_record_it(workspace: Workspace) -> None:
+    reference = publish_small(workspace)
+
+    def record(recovered: bool) -> None:
+        with open_ledger(workspace.ledger) as ledger:
+            record_publication(workspace, ledger, reference, recovered=recovered)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(record, [True, False] * 4))
+    with open_ledger(workspace.ledger) as ledger:
+        assert [entry.subject for entry in ledger.entries()] == ["triage/delay@1"]
 
 
 def test_staging_of_dead_runs_is_swept_and_of_live_ones_kept(workspace: Workspace) -> None:

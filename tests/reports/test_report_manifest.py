@@ -62,7 +62,7 @@ def test_an_empty_as_of_is_the_last_day_complete_in_the_data(tmp_path: Path) -> 
     import duckdb
 
     (tmp_path / "toolkit.toml").write_text(
-        'schema_version = 1\nname = "tiny"\n\n[tables.predictions]\npath = "predictions.parquet"\n'
+        'schema_version = 2\nname = "tiny"\n\n[tables.predictions]\npath = "predictions.parquet"\n'
     )
     duckdb.sql(
         "select 'r1' as request_id, 'eta' as model, '1' as version, timestamptz '2013-05-01 09:30+00' as occurred_at, "

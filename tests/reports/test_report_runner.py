@@ -73,15 +73,16 @@ def test_the_manifest_says_what_the_report_was_made_of(published: Published) -> 
     manifest = dict(published.manifest)
     assert manifest == json.loads((published.folder / "manifest.json").read_bytes())
     assert manifest.keys() == {
-        "schema_version", "reference", "template", "subject", "parameters", "as_of", "windows", "toolkit",
-        "workspace", "definitions", "sources", "environment", "kernel", "ledger", "started_at", "finished_at",
-        "actor", "privacy", "files",
+        "schema_version", "reference", "template", "subject", "parameters", "as_of", "slot", "windows", "toolkit",
+        "workspace", "definitions", "sources", "repositories", "environment", "kernel", "ledger", "started_at",
+        "finished_at", "actor", "privacy", "files",
     }  # fmt: skip
     assert manifest["template"]["name"] == "saves"
     assert manifest["parameters"] == {"city": "oslo", "as_of": "2013-05-01T00:00:00Z", "levels": [3, 4]}
     assert manifest["as_of"] == "2013-05-01T00:00:00Z"
     assert manifest["windows"] == ["2013-04-01 … 2013-04-30"]
     assert [each["path"] for each in manifest["definitions"]] == ["toolkit.toml"]
+    assert manifest["repositories"] == []
     assert manifest["ledger"]["sequence"] == 0
     assert manifest["privacy"] == "not checked"
     assert manifest["kernel"] == {"name": "python3", "interpreter": "runner"}
@@ -364,9 +365,10 @@ def test_python_notebooks_fall_back_to_this_interpreter(workspace: Workspace, tm
 
 def test_the_kernel_environment_makes_runs_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
-    environment = kernel_environment(Path("/w"), Path("/w/run"))
+    environment = kernel_environment(Path("/w"), Path("/w/run"), 7)
     assert environment["TOOLKIT_WORKSPACE"] == "/w"
     assert environment["TOOLKIT_RUN"] == "/w/run"
+    assert environment["TOOLKIT_LEDGER_SEQUENCE"] == "7"
     assert environment["PYTHONHASHSEED"] == "0"
     assert environment["OMP_NUM_THREADS"] == "1"
     assert os.environ["OMP_NUM_THREADS"] == "8"

@@ -55,6 +55,7 @@ class Ledger:
         actor: Actor,
         effective_at: datetime,
         recorded_at: datetime | None = None,
+        once: bool = False,
     ) -> Entry:
         """Add one entry behind the last one; when this returns, it is on the disk, and if it raises, nothing is.
 
@@ -68,15 +69,22 @@ class Ledger:
         payload: an object of JSON values without floats (write a number as a decimal string).
         actor: who, with the assurance of it.
         effective_at: the time in the domain.
+        once: append nothing, and return the first one, if there is an entry of this kind on this subject already;
+            whoever asks at the same moment, one entry comes of it.
 
         Raises `ArgumentError` for a value the ledger does not hold, and `LedgerError`.
         """
         if self._read_only:
             raise LedgerError(f"{self.path} is open for reading only; open it with create=True to append")
-        from toolkit.ledger.schema import ENTRIES
+        from toolkit.ledger.schema import ENTRIES, ROWS
 
         data = payload_bytes(payload)
         with self._transaction(write=True) as connection:
+            if once:
+                same = ROWS.where(ENTRIES.c.kind == check_kind(kind)).where(ENTRIES.c.subject == subject)
+                first = connection.execute(same.order_by(ENTRIES.c.sequence).limit(1)).first()
+                if first is not None:
+                    return read_entry(first._asdict())
             entry = seal(
                 _last(connection),
                 recorded_at=recorded_at or datetime.now(UTC),  # inside the lock: clock order is sequence order

@@ -6,6 +6,7 @@ Importing this room is cheap: every report's kernel does it.
 
 from toolkit.reports.archive import (
     Reference,
+    Slot,
     find_report,
     list_reports,
     load_manifest,
@@ -13,6 +14,7 @@ from toolkit.reports.archive import (
     reconcile,
     report_folder,
 )
+from toolkit.reports.gallery import Gallery, write_gallery
 from toolkit.reports.lint import lint_template
 from toolkit.reports.parameters import check_parameters, resolve_parameters
 from toolkit.reports.runner import Published, RunRequest, run_report
@@ -21,11 +23,13 @@ from toolkit.reports.templates import Parameter, Template, find_template, list_t
 from toolkit.reports.verify import verify_all, verify_report
 
 __all__ = [
+    "Gallery",
     "Parameter",
     "Published",
     "Reference",
     "RunRequest",
     "Saved",
+    "Slot",
     "Template",
     "check_parameters",
     "find_report",
@@ -42,4 +46,5 @@ __all__ = [
     "save",
     "verify_all",
     "verify_report",
+    "write_gallery",
 ]

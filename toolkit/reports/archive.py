@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from errno import EEXIST, ENOTEMPTY
 from glob import escape
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.checks import check_in
 from toolkit.digests import digest_file
@@ -82,6 +82,20 @@ class Reference:
     def at(self, version: int) -> Reference:
         """The same report's version `version`."""
         return Reference(self.template, self.subject, version)
+
+
+class Slot(NamedTuple):
+    """A slot of a schedule, which a run fills: the schedule's key, and the ISO instant at which it is due."""
+
+    schedule: str
+    at: str
+
+    def __str__(self) -> str:
+        return f"{self.schedule} {self.at}"
+
+    def to_dict(self) -> dict[str, str]:
+        """As manifests and ledger rows have it."""
+        return self._asdict()
 
 
 def list_reports(workspace: Workspace, template: str | None = None, subject: str | None = None) -> list[Reference]:
@@ -189,11 +203,11 @@ def publish(
     finish: writes into the staged folder what names the version; called again when another run took the number.
     """
     parent = workspace.reports / series.template / series.subject
-    parent.mkdir(parents=True, exist_ok=True)
     while True:
         taken = [each.version or 0 for each in list_reports(workspace, series.template, series.subject)]
         reference = series.at(max([after, *taken]) + 1)
         finish(reference)
+        parent.mkdir(parents=True, exist_ok=True)  # last: a disk that is full shows before it leaves an empty folder
         if move_folder(staged, parent / reference.folder_name):
             return reference
 
@@ -224,14 +238,21 @@ def _sync(path: Path) -> None:
 
 def reconcile(workspace: Workspace, ledger: Ledger) -> None:
     """Record every version on disk that the ledger lacks: its process died between rename and append."""
-    recorded = {entry.subject for entry in ledger.entries(kind=PUBLISHED)}
-    for reference in list_reports(workspace):
-        if str(reference) not in recorded and (report_folder(workspace, reference) / MANIFEST).is_file():
-            record_publication(workspace, ledger, reference, recovered=True)
+    for reference in list_unrecorded(workspace, {entry.subject for entry in ledger.entries(kind=PUBLISHED)}):
+        record_publication(workspace, ledger, reference, recovered=True)
+
+
+def list_unrecorded(workspace: Workspace, recorded: Collection[str]) -> list[Reference]:
+    """Every published version that is not among those recorded; ask the ledger first, then this."""
+    return [
+        reference
+        for reference in list_reports(workspace)
+        if str(reference) not in recorded and (report_folder(workspace, reference) / MANIFEST).is_file()
+    ]
 
 
 def record_publication(workspace: Workspace, ledger: Ledger, reference: Reference, *, recovered: bool = False) -> None:
-    """Append the ledger row of a published version, all of it read from the version's own folder."""
+    """Append the ledger row of a published version, all of it read from the version's own folder; once."""
     manifest = load_manifest(workspace, reference)
     folder = report_folder(workspace, reference)
     earlier = [
@@ -247,6 +268,8 @@ def record_publication(workspace: Workspace, ledger: Ledger, reference: Referenc
         "parameters": parameters_text(manifest["parameters"]),
         "supersedes": str(earlier[-1]) if earlier else None,
     }
+    if manifest.get("slot"):
+        payload["slot"] = manifest["slot"]
     if recovered:
         payload["recovered"] = True
     ledger.append(
@@ -255,6 +278,7 @@ def record_publication(workspace: Workspace, ledger: Ledger, reference: Referenc
         payload=payload,
         actor=current_actor(),
         effective_at=parse_instant(manifest["as_of"] or manifest["started_at"]),
+        once=True,  # the run and another run's reconcile may be here at the same moment
     )
 
 

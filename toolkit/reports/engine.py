@@ -17,7 +17,7 @@ from typing import Any
 
 from toolkit.errors import TemplateError
 from toolkit.reports.templates import Template
-from toolkit.workspace.environment import RUN_VARIABLE, WORKSPACE_VARIABLE
+from toolkit.workspace.environment import LEDGER_SEQUENCE_VARIABLE, RUN_VARIABLE, WORKSPACE_VARIABLE
 
 ENGINE = "toolkit"
 RUNNER_KERNEL = "python3"
@@ -75,6 +75,7 @@ def execute(
     run_folder: Path,
     log: Path,
     tell: Callable[[str], None],
+    ledger_sequence: int = 0,
 ) -> Execution:
     """Run a template in a kernel of its own.
 
@@ -85,6 +86,7 @@ def execute(
     run_folder: where `reports.save` writes.
     log: the file that takes what the kernel process itself prints (a crash, a debugger's hint).
     tell: called with one line before each code cell.
+    ledger_sequence: the last ledger entry that the report reads.
     """
     import nbformat
     import papermill
@@ -107,7 +109,7 @@ def execute(
             tell=tell,
             log_file=log,
             kernel_folder=workspace_root,
-            kernel_environment=kernel_environment(workspace_root, run_folder),
+            kernel_environment=kernel_environment(workspace_root, run_folder, ledger_sequence),
         )
     except PapermillExecutionError as err:
         remove_error_markers(execution.notebook)  # cells that Papermill adds; the page says it better
@@ -118,12 +120,13 @@ def execute(
     return execution
 
 
-def kernel_environment(workspace_root: Path, run_folder: Path) -> dict[str, str]:
+def kernel_environment(workspace_root: Path, run_folder: Path, ledger_sequence: int = 0) -> dict[str, str]:
     """The environment of a report's kernel: this process's, with what makes a run repeatable."""
     environment = {
         **os.environ,
         WORKSPACE_VARIABLE: str(workspace_root),
         RUN_VARIABLE: str(run_folder),
+        LEDGER_SEQUENCE_VARIABLE: str(ledger_sequence),
         "PYTHONHASHSEED": "0",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         # Sums over several threads differ in their last digits from run to run; parallelism is across reports.

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from toolkit import errors
 from toolkit.digests import document_bytes
-from toolkit.errors import Refused, RunError, ToolkitError, UsageError
+from toolkit.errors import ArchiveError, Refused, RunError, ToolkitError, UsageError
 from toolkit.records import to_document
 from toolkit.reports import archive, engine, manifest
-from toolkit.reports.archive import Reference
+from toolkit.reports.archive import Reference, Slot
 from toolkit.reports.parameters import (
     AS_OF,
     name_definitions,
@@ -31,6 +31,7 @@ from toolkit.reports.parameters import (
 )
 from toolkit.reports.save import PROVENANCE, RESULTS
 from toolkit.reports.templates import Template, find_template
+from toolkit.reports.writing import explained
 from toolkit.windows import format_instant, parse_instant
 from toolkit.workspace import Workspace, current_actor, open_workspace
 
@@ -52,11 +53,13 @@ class RunRequest:
     workspace_root: the workspace's folder.
     template: a template's name.
     parameters: name to JSON value, or to text that is read by the declared type.
+    slot: the slot of a schedule that the run fills; manifest and ledger remember it.
     """
 
     workspace_root: Path
     template: str
     parameters: Mapping[str, object] = field(default_factory=dict)
+    slot: Slot | None = None
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,14 @@ class _Run:
     position: Position
     started_at: datetime
     tell: Callable[[str], None]
+    slot: Slot | None
 
     def record(self, kind: str, detail: dict[str, Any]) -> None:
         """Append a ledger row on this run's series."""
         payload = {
             "template_digest": self.template.digest,
             "parameters": archive.parameters_text(self.parameters),
+            **({"slot": self.slot.to_dict()} if self.slot else {}),
             **detail,
         }
         effective_at = parse_instant(self.as_of) if self.as_of else self.started_at
@@ -116,7 +121,8 @@ def run_report(request: RunRequest, *, progress: Callable[[str], None] | None = 
     progress: called with one line at each step and before each code cell.
 
     Raises `UsageError` (nothing was run, or a definition is wrong), `Refused` (`NotReady`, `Blocked`, `Skipped`,
-    `ContractError`; recorded in the ledger) and `RunError`, which names the failing cell and where its notebook is.
+    `ContractError`; recorded in the ledger), `RunError`, which names the failing cell and where its notebook is, and
+    `ArchiveError` when the archive cannot be written: then nothing was published, and nothing is recorded.
     """
     from toolkit.ledger import open_ledger
 
@@ -138,7 +144,10 @@ def run_report(request: RunRequest, *, progress: Callable[[str], None] | None = 
     with open_ledger(workspace.ledger) as ledger:
         archive.reconcile(workspace, ledger)
         position = ledger.position()
-        run = _Run(workspace, ledger, template, parameters, given, as_of, series, kernel, position, started_at, tell)
+        slot = request.slot
+        run = _Run(
+            workspace, ledger, template, parameters, given, as_of, series, kernel, position, started_at, tell, slot
+        )
         if wanted == "":
             tell("finding the last day complete in the data")
             as_of = _find_as_of(run)
@@ -172,7 +181,7 @@ def find_as_of(workspace: Workspace) -> datetime:
 
 
 def _execute(run: _Run) -> Published:
-    with archive.open_staging(run.workspace) as staging:
+    with explained(run.workspace.reports), archive.open_staging(run.workspace) as staging:
         staged = staging / "report"
         staged.mkdir()
         run.tell("starting the kernel")
@@ -184,6 +193,7 @@ def _execute(run: _Run) -> Published:
             run_folder=staged,
             log=staging / _KERNEL_LOG,
             tell=run.tell,
+            ledger_sequence=run.position.sequence,
         )
         _scrub(execution.notebook, run.template)
         if execution.failure is not None:
@@ -210,8 +220,7 @@ def _publish(run: _Run, notebook: Any, staged: Path) -> Published:
 
     after = archive.last_recorded(run.ledger, run.series)
     reference = archive.publish(run.workspace, staged, run.series, after=after, finish=finish)
-    if not run.ledger.entries(kind=archive.PUBLISHED, subject=str(reference)):  # or another run's reconcile was faster
-        archive.record_publication(run.workspace, run.ledger, reference)
+    archive.record_publication(run.workspace, run.ledger, reference)
     run.tell(f"published {reference}")
     folder = archive.report_folder(run.workspace, reference)
     return Published(reference, folder, folder / archive.PAGE, archive.load_manifest(run.workspace, reference))
@@ -226,11 +235,13 @@ def _describe(run: _Run, provenance: dict[str, Any], results: dict[str, Any]) ->
         "subject": run.series.subject,
         "parameters": run.parameters,
         "as_of": run.as_of,
+        "slot": run.slot.to_dict() if run.slot else None,
         "windows": manifest.find_windows(results),
         "toolkit": manifest.describe_toolkit(),
         "workspace": manifest.find_commit(run.workspace.root),
         "definitions": provenance["definitions"],
         "sources": provenance["sources"],
+        "repositories": provenance["repositories"],
         "environment": manifest.describe_environment(),
         "kernel": {"name": run.kernel, "interpreter": "runner" if run.kernel == engine.RUNNER_KERNEL else "kernelspec"},
         "ledger": {"sequence": run.position.sequence, "hash": run.position.hash},
@@ -245,14 +256,14 @@ def _take_provenance(staged: Path) -> dict[str, Any]:
     """What the kernel really opened: it goes into the manifest, and its own file away."""
     path = staged / PROVENANCE
     if not path.is_file():
-        return {"definitions": [], "sources": []}
+        return {"definitions": [], "sources": [], "repositories": []}
     provenance: dict[str, Any] = json.loads(path.read_bytes())
     path.unlink()
     return provenance
 
 
 def _stop(run: _Run, execution: engine.Execution, failure: engine.CellFailure, staging: Path) -> NoReturn:
-    """Raise what stopped the notebook: the toolkit's own refusal or usage error as such, anything else as a failure."""
+    """Raise what stopped the notebook: an error that is not the notebook's own as such, anything else as a failure."""
     own = _kernel_errors().get(failure.error)
     if own is not None:
         err = own(failure.message)
@@ -268,7 +279,12 @@ def _stop(run: _Run, execution: engine.Execution, failure: engine.CellFailure, s
         where = f"in code cell {number} of {total} ({engine.first_line(source)})"
     cause = f"{failure.error}: {failure.message}"
     text = f"{run.template.name} failed {where}: {cause}"
-    kept = _keep_failure(run, execution, failure, staging, text, source)
+    try:
+        with explained(run.workspace.reports):
+            kept = _keep_failure(run, execution, failure, staging, text, source)
+    except ArchiveError as err:  # a disk that is full must not hide why the run failed
+        run.record(FAILED, {"reason": cause, "where": where, "kept": None})
+        raise RunError(f"{text}. The half-run notebook could not be kept: {err}") from None
     shown = kept.relative_to(run.workspace.root).as_posix()
     run.record(FAILED, {"reason": cause, "where": where, "kept": shown})
     raise RunError(f"{text}. The half-run notebook is {shown}/{archive.NOTEBOOK}")
@@ -320,10 +336,10 @@ def _keep_failure(
 
 
 def _kernel_errors() -> dict[str, type[ToolkitError]]:
-    """Name to class of the toolkit's own refusals and usage errors, as a kernel reports them."""
+    """Name to class of refusals, usage errors and an archive that cannot be written, as a kernel reports them."""
     found: dict[str, type[ToolkitError]] = {}
     for value in vars(errors).values():
-        if isinstance(value, type) and issubclass(value, Refused | UsageError):
+        if isinstance(value, type) and issubclass(value, Refused | UsageError | ArchiveError):
             found[value.__name__] = value
     return found
 

@@ -12,6 +12,7 @@ from typing import Any
 from toolkit.digests import document_bytes
 from toolkit.errors import ArgumentError, TemplateError
 from toolkit.records import Record, to_document
+from toolkit.reports.writing import explained
 from toolkit.workspace import JOURNAL, run_folder
 
 RESULTS = "results.json"
@@ -47,7 +48,7 @@ def save(**records: Record) -> Saved:
     Outside a run, in an analyst's own notebook, it checks the records, writes nothing and says so.
 
     Raises `ArgumentError` for what is not a result, or holds a number that JSON cannot; `TemplateError` when it was
-    called before in the same run.
+    called before in the same run, `ArchiveError` when the archive cannot be written.
 
     >>> save()
     Not saved, this is not a report's run. It would hold 0 rows of no record; 0 figures.
@@ -60,11 +61,12 @@ def save(**records: Record) -> Saved:
     if folder is not None:
         if (folder / RESULTS).exists():
             raise TemplateError("tk.reports.save was called twice; hand all records over in the last cell, once")
-        for name, png in pictures.items():
-            (folder / FIGURES).mkdir(exist_ok=True)
-            (folder / FIGURES / name).write_bytes(png)
-        (folder / PROVENANCE).write_bytes(document_bytes(JOURNAL.to_dict()))
-        (folder / RESULTS).write_bytes(document_bytes(document))
+        with explained(folder):
+            for name, png in pictures.items():
+                (folder / FIGURES).mkdir(exist_ok=True)
+                (folder / FIGURES / name).write_bytes(png)
+            (folder / PROVENANCE).write_bytes(document_bytes(JOURNAL.to_dict()))
+            (folder / RESULTS).write_bytes(document_bytes(document))
     return Saved(tuple(records), len(document["rows"]), len(pictures), written=folder is not None)
 
 

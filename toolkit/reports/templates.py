@@ -13,7 +13,9 @@ import io
 import json
 import re
 import tokenize
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +28,7 @@ PLAIN_SUBJECT = "default"
 """The subject of a template that names none."""
 
 _RESERVED = ("failed",)
+_CELL_TYPES = ("code", "markdown", "raw")
 _FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
@@ -161,12 +164,49 @@ def parse_notebook(data: bytes, *, shown: str) -> dict[str, Any]:
         raise TemplateError(
             f"{shown}: not a notebook of format 4 (no list of cells); open it in JupyterLab and save it again"
         )
-    for number, cell in enumerate(notebook["cells"], start=1):
-        if not isinstance(cell, dict) or "cell_type" not in cell or "source" not in cell:
-            raise TemplateError(f"{shown}: cell {number} has no type or no source; the notebook is damaged")
-    if not isinstance(notebook.setdefault("metadata", {}), dict):
-        raise TemplateError(f"{shown}: its metadata are not a mapping; the notebook is damaged")
+    damages = chain(
+        _find_damage(notebook),
+        *(_find_cell_damage(number, cell) for number, cell in enumerate(notebook["cells"], start=1)),
+    )
+    if damage := next(damages, None):
+        raise TemplateError(f"{shown}: {damage}; the notebook is damaged")
     return notebook
+
+
+def _find_damage(notebook: dict[str, Any]) -> Iterator[str]:
+    """What in a notebook outside its cells would break whoever reads it further."""
+    for key, expected in (("nbformat", "4"), ("nbformat_minor", "a whole number")):
+        value = notebook.get(key)
+        if type(value) is not int or (key == "nbformat" and value != 4):
+            yield f"{key} is {value!r}, and must be {expected}"
+    metadata = notebook.get("metadata")
+    if not isinstance(metadata, dict):
+        yield "its metadata are not a mapping"
+        return
+    for key in ("kernelspec", "language_info", "papermill"):
+        part = metadata.get(key, {})
+        if not isinstance(part, dict) or not isinstance(part.get("name", ""), str):
+            yield f"its metadata {key!r} are not a mapping with a name"
+
+
+def _find_cell_damage(number: int, cell: Any) -> Iterator[str]:
+    if not isinstance(cell, dict) or cell.get("cell_type") not in _CELL_TYPES or "source" not in cell:
+        yield f"cell {number} has no type or no source"
+        return
+    source, outputs = cell["source"], cell.get("outputs", [])
+    if not isinstance(source, str) and not _is_list_of(source, str):
+        yield f"cell {number} has a source that is not text"
+    if not _is_list_of(outputs, dict):
+        yield f"cell {number} has outputs that are none"
+    if not isinstance(cell.get("id", ""), str):
+        yield f"cell {number} has an id that is not text"
+    metadata = cell.get("metadata")
+    if not isinstance(metadata, dict) or not _is_list_of(metadata.get("tags", []), str):
+        yield f"cell {number} has no metadata, or tags that are not a list of texts"
+
+
+def _is_list_of(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
 def cell_source(cell: dict[str, Any]) -> str:
