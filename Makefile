@@ -26,11 +26,11 @@ demo: $(VENV)/.toolkit
 
 test: lint
 	@echo "==> tests"
-	@$(BIN)/python -m pytest --numprocesses=auto --cov --cov-report=term
+	@$(BIN)/python -m pytest --numprocesses=auto --dist loadfile --cov --cov-report=term
 
 slow: $(VENV)/.tests
 	@echo "==> slow tests"
-	@$(BIN)/python -m pytest --numprocesses=auto -m slow
+	@$(BIN)/python -m pytest --numprocesses=auto --dist loadfile -m slow
 
 lint: $(VENV)/.tests
 	@echo "==> ruff"

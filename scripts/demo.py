@@ -1,4 +1,4 @@
-"""`make demo`: the workspace demo/ from real flights, its two reports, and where they lie.
+"""`make demo`: the workspace demo/ from real flights, its reports, a gallery of them, and where they lie.
 
 It does again only what has changed: the workspace is rebuilt when the example or the lock is another one, the reports
 are run again when any code or template is. What was done stands in build/demo.json, beside the workspace and not in it.
@@ -19,7 +19,13 @@ ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo"
 DONE = ROOT / "build" / "demo.json"
 TOOLKIT = [sys.executable, "-m", "toolkit.cli"]
-REPORTS = (["triage"], ["experiment_readout", "-p", "experiment=delay-v2"])
+STEPS = (
+    ["run", "triage"],
+    ["run", "experiment_readout", "-p", "experiment=delay-v2"],
+    ["run", "debt_review"],
+    ["due", "--now", "2014-01-01"],  # where the data end: the retrospective of every month whose slot lies before
+    ["reports", "gallery"],
+)
 
 
 def say(text: str) -> None:
@@ -56,11 +62,12 @@ def build_workspace(done: dict[str, Any]) -> dict[str, Any]:
     return {"example": example}
 
 
-def run_report(arguments: Sequence[str]) -> str:
-    """Run one template in the workspace; the path of the page it published."""
-    say(f"toolkit run {' '.join(arguments)}")
-    run = subprocess.run([*TOOLKIT, "run", *arguments, "--json"], cwd=DEMO, check=True, stdout=subprocess.PIPE)
-    return str(json.loads(run.stdout)["page"])
+def run_step(arguments: Sequence[str]) -> list[str]:
+    """Run one command in the workspace; the page it names, if it names one."""
+    say(f"toolkit {' '.join(arguments)}")
+    run = subprocess.run([*TOOLKIT, *arguments, "--json"], cwd=DEMO, check=True, stdout=subprocess.PIPE)
+    document = json.loads(run.stdout)
+    return [str(document["page"])] if "page" in document else []
 
 
 def remember(done: dict[str, Any]) -> None:
@@ -76,7 +83,7 @@ def main() -> int:
     try:
         done = build_workspace(done)
         if done.get("code") != code or not all(Path(page).is_file() for page in done["reports"]):
-            done |= {"code": code, "reports": [run_report(arguments) for arguments in REPORTS]}
+            done |= {"code": code, "reports": [page for step in STEPS for page in run_step(step)]}
             remember(done)
         else:
             say("nothing has changed since these reports were published")

@@ -18,7 +18,7 @@ REFERENCE_START, CURRENT_START, END = (
 )
 
 SETTINGS = """\
-schema_version = 1
+schema_version = 2
 name = "small"
 
 [tables.predictions]
@@ -210,3 +210,4 @@ def flights_workspace(flights_root: Path, tmp_path: Path) -> Workspace:
 def _fresh_journal() -> None:
     JOURNAL.definitions.clear()
     JOURNAL.reads.clear()
+    JOURNAL.repositories.clear()

@@ -10,7 +10,20 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_ROOMS = ("data", "display", "errors", "experiments", "ledger", "metrics", "reports", "signals", "stats", "triage")
+_ROOMS = (
+    "data",
+    "debt",
+    "display",
+    "errors",
+    "experiments",
+    "ledger",
+    "metrics",
+    "reports",
+    "reviews",
+    "signals",
+    "stats",
+    "triage",
+)
 _NAMES = {
     "Window": "toolkit.windows",
     "open_workspace": "toolkit.workspace",

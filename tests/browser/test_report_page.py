@@ -98,7 +98,7 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(flights_root, tmp_path_factory):
     workspace = copy_flights(flights_root, tmp_path_factory.mktemp("browser") / "flights")
-    return run_report(RunRequest(workspace.root, "experiment_readout")).page
+    return run_report(RunRequest(workspace.root, "experiment_readout", {"experiment": "delay-v2"})).page
 
 
 def test_the_page_is_one_file_and_quiet(browser, page):

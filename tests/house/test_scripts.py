@@ -86,6 +86,8 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         page = tmp_path / "demo" / f"{arguments[1]}.html"
         if arguments[0] == "init":
             Path(arguments[1]).mkdir()
+        elif arguments[0] == "due":
+            return subprocess.CompletedProcess(command, 0, json.dumps({"slots": []}))
         else:
             page.touch()
         return subprocess.CompletedProcess(command, 0, json.dumps({"page": str(page)}))
@@ -105,14 +107,15 @@ def ran(demo: ModuleType) -> list[str]:
     return [name.replace(str(demo.DEMO), "demo") for name in names]
 
 
-REPORTS = ["run triage", "run experiment_readout"]
+STEPS = ["run triage", "run experiment_readout", "run debt_review", "due --now", "reports gallery"]
 
 
 def test_make_demo_builds_runs_and_prints_the_paths_last(demo: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert demo.main() == 0
-    assert ran(demo) == ["init demo", *REPORTS]
-    pages = [str(demo.DEMO / "triage.html"), str(demo.DEMO / "experiment_readout.html")]
-    assert capsys.readouterr().out.splitlines()[-3:] == ["==> open in a browser:", *pages]
+    assert ran(demo) == ["init demo", *STEPS]
+    names = ("triage", "experiment_readout", "debt_review", "gallery")
+    pages = [str(demo.DEMO / f"{name}.html") for name in names]
+    assert capsys.readouterr().out.splitlines()[-5:] == ["==> open in a browser:", *pages]
 
 
 def test_make_demo_again_does_only_what_has_changed(demo: ModuleType) -> None:
@@ -122,13 +125,13 @@ def test_make_demo_again_does_only_what_has_changed(demo: ModuleType) -> None:
     assert ran(demo) == []
     (demo.ROOT / "templates" / "t.ipynb").write_text("changed", encoding="utf-8")
     demo.main()
-    assert ran(demo) == REPORTS
+    assert ran(demo) == STEPS
     (demo.ROOT / "toolkit" / "examples" / "a.py").write_text("changed", encoding="utf-8")
     demo.main()
-    assert ran(demo) == ["init demo", *REPORTS]
+    assert ran(demo) == ["init demo", *STEPS]
     (demo.DEMO / "triage.html").unlink()
     demo.main()
-    assert ran(demo) == REPORTS
+    assert ran(demo) == STEPS
 
 
 def test_make_demo_leaves_a_demo_alone_that_it_did_not_make(demo: ModuleType) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
 from conftest import copy_flights
 from toolkit.data import load_model, open_source
+from toolkit.errors import ParameterError
 from toolkit.reports import (
     RunRequest,
     find_template,
@@ -19,24 +22,49 @@ from toolkit.reports import (
 )
 from toolkit.signals import calibration, metric_changes, observe, segment_losses
 from toolkit.triage import candidates
+from toolkit.workspace import open_workspace
 
 APRIL, DECEMBER = "2013-05-02", "2014-01-01"
 
 
+ROOT = Path(__file__).resolve().parents[2]
+
+REQUESTS = {
+    "triage": {},
+    "experiment_readout": {"experiment": "delay-v2"},
+    "debt_review": {},
+    "retrospective": {"model": "delay", "period": "2013-08", "as_of": "2013-09-03"},
+}
+
+
 @pytest.fixture(scope="module")
 def workspace(flights_root, tmp_path_factory):
-    return copy_flights(flights_root, tmp_path_factory.mktemp("templates") / "flights")
+    """The example; the repository that its debt review mines is this one."""
+    folder = tmp_path_factory.mktemp("templates") / "flights"
+    copy_flights(flights_root, folder)
+    settings = folder / "toolkit.toml"
+    (line,) = [line for line in settings.read_text().splitlines() if line.startswith('path = "..')]
+    settings.write_text(settings.read_text().replace(line, f'path = "{os.path.relpath(ROOT, folder)}"'))
+    return open_workspace(folder)
 
 
 @pytest.fixture(scope="module")
-def triage(workspace):
-    """Two runs on the same inputs."""
-    return [run_report(RunRequest(workspace.root, "triage")) for _ in range(2)]
+def published(workspace):
+    """Two runs of each template on the same inputs; one after the other, as a day would see them."""
+    return {
+        name: [run_report(RunRequest(workspace.root, name, parameters)) for _ in range(2)]
+        for name, parameters in REQUESTS.items()
+    }
 
 
 @pytest.fixture(scope="module")
-def readout(workspace):
-    return [run_report(RunRequest(workspace.root, "experiment_readout", {"experiment": "delay-v2"})) for _ in range(2)]
+def triage(published):
+    return published["triage"]
+
+
+@pytest.fixture(scope="module")
+def readout(published):
+    return published["experiment_readout"]
 
 
 def rows(workspace, published):
@@ -49,18 +77,22 @@ def test_templates_are_thin(template):
 
 
 def test_all_templates_are_run_here():
-    assert {template.name for template in list_templates()} == {"triage", "experiment_readout"}
+    assert {template.name for template in list_templates()} == set(REQUESTS)
 
 
-@pytest.mark.parametrize("name", ["triage", "readout"])
-def test_same_inputs_same_bytes(request, name):
-    first, second = request.getfixturevalue(name)
+@pytest.mark.parametrize("name", REQUESTS)
+def test_same_inputs_same_bytes(published, name):
+    first, second = published[name]
     assert second.reference.version == first.reference.version + 1
-    for path in ("results.json", *(f"figures/{item.name}" for item in (first.folder / "figures").iterdir())):
+    figures = first.folder / "figures"
+    assert sorted(item.name for item in figures.iterdir()) == sorted(
+        item.name for item in (second.folder / "figures").iterdir()
+    )
+    for path in ("results.json", *(f"figures/{item.name}" for item in figures.iterdir())):
         assert (first.folder / path).read_bytes() == (second.folder / path).read_bytes(), path
 
 
-def test_everything_verifies(workspace, triage, readout):
+def test_everything_verifies(workspace, published):
     assert verify_all(workspace) == ()
 
 
@@ -98,6 +130,22 @@ def test_readout_covers_the_true_difference(flights_root, workspace, readout):
     assert row["ci_lower"] < truth < row["ci_upper"]
     standard_error = (row["ci_upper"] - row["ci_lower"]) / (2 * 1.96)
     assert abs(truth) > 4 * standard_error
+
+
+def test_the_holdout_is_read_when_the_data_end(workspace):
+    published = run_report(RunRequest(workspace.root, "experiment_readout", {"experiment": "delay-v2-holdout"}))
+    found = rows(workspace, published)
+    (decision,) = [row["value"] for row in found if row["record"] == "verdict" and row["statistic"] == "decision"]
+    assert decision == "ship"
+    assert published.manifest["parameters"]["as_of"] == "2014-01-01T00:00:00Z"
+
+
+def test_the_example_has_two_experiments_to_choose_from(workspace):
+    with pytest.raises(ParameterError) as caught:
+        run_report(RunRequest(workspace.root, "experiment_readout"))
+    assert str(caught.value) == (
+        "parameter 'experiment' is empty, which means the only one, but there are 2: delay-v2, delay-v2-holdout"
+    )
 
 
 @pytest.mark.parametrize(("as_of", "drifted"), [(APRIL, True), (DECEMBER, False)])

@@ -33,7 +33,7 @@ def table_html(rows: Sequence[Mapping[str, Any]], *, name: str, text: str = "") 
     """
     lead = f"<p>{escape(text)}</p>" if text else ""
     if not rows:
-        return f"{lead}<p>No rows.</p>"
+        return lead or "<p>No rows.</p>"
     import pandas as pd
     from great_tables import GT, loc, style
 
