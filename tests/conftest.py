@@ -10,8 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from toolkit.workspace import JOURNAL, Workspace, open_workspace
+
+settings.register_profile("patient", settings.default, deadline=None)  # no test is about time
+settings.load_profile("patient")
 
 REFERENCE_START, CURRENT_START, END = (
     pd.Timestamp(day, tz="UTC") for day in ("2013-03-01", "2013-04-01", "2013-05-01")

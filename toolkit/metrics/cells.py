@@ -14,6 +14,7 @@ from toolkit import stats
 from toolkit.checks import check_in
 from toolkit.errors import DefinitionError
 from toolkit.metrics.definitions import MetricDefinition
+from toolkit.records import ResultRow, number_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +72,23 @@ class Cells:
     def total(self, column: str, population: str, *, segment: str = "", value: str = "") -> float:
         """The sum of a column over a population's segment."""
         return float(self.days(population, segment=segment, value=value)[column].sum())
+
+    def labelled_share(self, population: str) -> float | None:
+        """Share of a population's answered requests whose label is known; None if nothing was answered."""
+        answered = self.total("answered", population)
+        return self.total("labelled", population) / answered if answered else None
+
+    def population_rows(self, population: str) -> list[ResultRow]:
+        """How many requests a population of a scored model has, how many were answered, and how many are labelled."""
+        where: dict[str, Any] = {"key": population, "window": self.population(population).window.label}
+        counts = [
+            ResultRow(statistic=column, value=int(self.total(column, population)), **where)
+            for column in ("requests", "answered", "labelled")
+        ]
+        share = number_row(
+            self.labelled_share(population), "no request was answered", statistic="labelled_share", **where
+        )
+        return [*counts, share]
 
     def estimate(self, metric: str, population: str, *, segment: str = "", value: str = "") -> Estimate:
         """A metric's mean in a population's segment, with days as clusters."""

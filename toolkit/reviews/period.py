@@ -13,7 +13,7 @@ from toolkit.data import ModelDefinition, Source
 from toolkit.display import format_number
 from toolkit.errors import NotReady, Skipped
 from toolkit.metrics import Cells, MetricDefinition, Population, load_metrics, measure
-from toolkit.records import ResultRow, Shown, number_row
+from toolkit.records import ResultRow, Shown
 from toolkit.reviews.periods import ReviewPeriod, parse_period
 from toolkit.signals import check_loss
 from toolkit.windows import Window, format_instant, parse_instant
@@ -68,11 +68,6 @@ class PeriodReview(Shown):
         }
         return {version: requests for version, requests in counts.items() if requests}
 
-    def labelled_share(self, population: str) -> float | None:
-        """Share of the answered requests whose label is known; None if nothing was answered."""
-        answered = self.cells.total("answered", population)
-        return self.cells.total("labelled", population) / answered if answered else None
-
     @property
     @override
     def text(self) -> str:
@@ -91,13 +86,7 @@ class PeriodReview(Shown):
         rows = []
         for population in self.cells.populations:
             name, window = population.name, population.window.label
-            for column in ("requests", "answered", "labelled"):
-                total = int(self.cells.total(column, name))
-                rows.append(ResultRow(key=name, statistic=column, value=total, window=window))
-            share = self.labelled_share(name)
-            rows.append(
-                number_row(share, "no request was answered", key=name, statistic="labelled_share", window=window)
-            )
+            rows += self.cells.population_rows(name)
             rows += [
                 ResultRow(key=name, statistic="requests", value=requests, segment=f"version={version}", window=window)
                 for version, requests in self.versions(name).items()
@@ -111,7 +100,7 @@ class PeriodReview(Shown):
                 "period": population.name,
                 "days": population.window.label,
                 "requests": int(self.cells.total("requests", population.name)),
-                "labelled_share": self.labelled_share(population.name),
+                "labelled_share": self.cells.labelled_share(population.name),
                 "served_by": self._served_by(population.name),
             }
             for population in self.cells.populations

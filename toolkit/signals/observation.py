@@ -12,7 +12,7 @@ from toolkit.checks import check_in
 from toolkit.data import ModelDefinition, Source, serving_version
 from toolkit.errors import DefinitionError, NotReady
 from toolkit.metrics import Cells, MetricDefinition, Population, load_metrics, measure
-from toolkit.records import ResultRow, Shown, number_row
+from toolkit.records import ResultRow, Shown
 from toolkit.windows import Window, format_instant, parse_instant, start_of_day
 from toolkit.workspace import Workspace
 
@@ -51,11 +51,6 @@ class Observation(Shown):
         """The current window's length in weeks."""
         return self.window.days / 7
 
-    def labelled_share(self, population: str) -> float | None:
-        """Share of the answered requests whose label is known; None if nothing was answered."""
-        answered = self.cells.total("answered", population)
-        return self.cells.total("labelled", population) / answered if answered else None
-
     @property
     @override
     def text(self) -> str:
@@ -70,14 +65,8 @@ class Observation(Shown):
         rows = []
         for population in self.cells.populations:
             name, window = population.name, population.window.label
-            for column in ("requests", "answered", "labelled"):
-                total = int(self.cells.total(column, name))
-                rows.append(ResultRow(key=name, statistic=column, value=total, window=window))
-            share = self.labelled_share(name)
-            rows += [
-                number_row(share, "no request was answered", key=name, statistic="labelled_share", window=window),
-                ResultRow(key=name, statistic="version", value=population.version, window=window),
-            ]
+            rows += self.cells.population_rows(name)
+            rows.append(ResultRow(key=name, statistic="version", value=population.version, window=window))
         return rows
 
     @override
@@ -88,7 +77,7 @@ class Observation(Shown):
                 "days": population.window.label,
                 "version": population.version,
                 "requests": int(self.cells.total("requests", population.name)),
-                "labelled_share": self.labelled_share(population.name),
+                "labelled_share": self.cells.labelled_share(population.name),
             }
             for population in self.cells.populations
         ]
