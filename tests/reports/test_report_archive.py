@@ -144,6 +144,21 @@ def test_a_version_is_recorded_once_however_many_record_it(workspace: Workspace)
         assert [entry.subject for entry in ledger.entries()] == ["triage/delay@1"]
 
 
+def test_reports_can_be_listed_while_others_stage_and_clear_away(workspace: Workspace) -> None:
+    publish_small(workspace)
+
+    def come_and_go() -> None:
+        for _ in range(400):
+            with open_staging(workspace):
+                pass
+
+    with ThreadPoolExecutor() as pool:
+        others = [pool.submit(come_and_go) for _ in range(3)]
+        while not all(other.done() for other in others):
+            assert len(list_reports(workspace)) == 1
+        assert [other.result() for other in others] == [None] * 3
+
+
 def test_staging_of_dead_runs_is_swept_and_of_live_ones_kept(workspace: Workspace) -> None:
     finished = subprocess.Popen([sys.executable, "-c", ""])
     finished.wait()

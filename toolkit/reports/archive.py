@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from errno import EEXIST, ENOTEMPTY
-from glob import escape
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -101,13 +100,24 @@ class Slot(NamedTuple):
 def list_reports(workspace: Workspace, template: str | None = None, subject: str | None = None) -> list[Reference]:
     """Every published version, by template, subject and number, or those of one template or subject."""
     found = []
-    pattern = "/".join("*" if name is None else escape(name) for name in (template, subject))
-    for folder in workspace.reports.glob(f"{pattern}/v*"):
-        match = _VERSION.fullmatch(folder.name)
-        reference = Reference(folder.parts[-3], folder.parts[-2], int(match[1])) if match else None
-        if reference is not None and reference.template not in (FAILED, _STAGING):
-            found.append(reference)
+    for of_template in _folders(workspace.reports):
+        # Staging folders come and go while others look: what is not asked for is not entered.
+        if of_template.name in (FAILED, _STAGING) or template not in (None, of_template.name):
+            continue
+        for series in _folders(of_template):
+            if subject in (None, series.name):
+                versions = (_VERSION.fullmatch(folder.name) for folder in _folders(series))
+                found += [Reference(of_template.name, series.name, int(match[1])) for match in versions if match]
     return sorted(found)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder; none when it is not there."""
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(entry.path) for entry in entries if entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def find_report(workspace: Workspace, reference: str | Reference) -> Reference:
