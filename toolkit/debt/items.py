@@ -11,24 +11,18 @@ from pydantic import Field, model_validator
 
 from toolkit.checks import unknown_name_message
 from toolkit.errors import DefinitionError
-from toolkit.triage import load_teams
+from toolkit.triage import Range, load_teams
 from toolkit.workspace import Day, Definition, Problem, Workspace
 
 DEBT_FOLDER = "debt"
 
 
-class DayRange(Definition):
+class DayRange(Range):
     """Person-days as their owner gave them: a range and the likely value."""
 
     low: float = Field(ge=0, description="it hardly takes less than these person-days")
     likely: float = Field(ge=0, description="the most likely person-days")
     high: float = Field(gt=0, description="it hardly takes more than these person-days")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if not self.low <= self.likely <= self.high:
-            raise ValueError(f"low {self.low} <= likely {self.likely} <= high {self.high} does not hold")
-        return self
 
 
 class DebtItem(Definition):

@@ -10,9 +10,9 @@ from typing_extensions import override
 
 from toolkit import stats
 from toolkit.display import Picture, format_interval, format_number, picture
-from toolkit.records import ResultRow, Shown, estimate_row
+from toolkit.records import ResultRow, Shown
 from toolkit.reviews.period import PREVIOUS, REVIEWED, PeriodReview
-from toolkit.signals import MetricChange, draw_changes, judge_change
+from toolkit.signals import MetricChange, draw_changes, judge_change, name_changed
 
 
 @dataclass(frozen=True)
@@ -36,45 +36,13 @@ class MetricMoves(Shown):
     def text(self) -> str:
         if self.no_previous:
             return f"Changes are absent: {self.no_previous}."
-        named = {
-            verdict: [move.metric.name for move in self.moves if move.verdict == verdict]
-            for verdict in ("worse", "better", "changed")
-        }
-        parts = [f"{verdict}: {', '.join(names)}" for verdict, names in named.items() if names]
         most = self.most
         lead = f" {most.metric.name} moved most, by {most.times_threshold:.1f} practical thresholds." if most else ""
-        return f"Of {len(self.moves)} metrics against the previous period, {'; '.join(parts) or 'none changed'}.{lead}"
+        return f"Of {len(self.moves)} metrics against the previous period, {name_changed(self.moves)}.{lead}"
 
     @override
     def to_rows(self) -> Sequence[ResultRow]:
-        rows = []
-        for move in self.moves:
-            for statistic, estimate in (
-                (PREVIOUS, move.reference),
-                (REVIEWED, move.current),
-                ("change", move.change),
-            ):
-                rows.append(
-                    estimate_row(
-                        estimate,
-                        key=move.key,
-                        statistic=statistic,
-                        window=self.window,
-                        unit=move.metric.unit,
-                        comparison=f"{REVIEWED} - {PREVIOUS}" if statistic == "change" else "",
-                    )
-                )
-            rows.append(
-                ResultRow(
-                    key=move.key,
-                    statistic="verdict",
-                    value=move.verdict,
-                    window=self.window,
-                    p_value=move.p_adjusted,
-                    method="Benjamini-Hochberg over the metrics; evident and beyond the practical threshold",
-                )
-            )
-        return rows
+        return [row for move in self.moves for row in move.rows(self.window, then=PREVIOUS, now=REVIEWED)]
 
     @override
     def to_table(self) -> Sequence[Mapping[str, object]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
@@ -233,8 +233,8 @@ def _bins(observation: Observation) -> list[ScoreBin]:
     return bins
 
 
-def _draw(figure: object, bins: Sequence[ScoreBin]) -> None:
-    axes = figure.subplots()  # type: ignore[attr-defined]
+def _draw(figure: Any, bins: Sequence[ScoreBin]) -> None:
+    axes = figure.subplots()
     reach = 1.05 * max(max(item.mean_score, item.label_share.ci_upper or item.label_share.value or 0) for item in bins)
     axes.plot([0, reach], [0, reach], color=PALETTE[5], linewidth=1, linestyle="--", label="calibrated")
     for population, colour in ((REFERENCE, PALETTE[4]), (CURRENT, PALETTE[3])):

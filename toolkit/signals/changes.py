@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from typing_extensions import override
 
@@ -34,6 +34,32 @@ class MetricChange:
     def times_threshold(self) -> float:
         """The change's size in practical thresholds; 0 when it is absent."""
         return 0.0 if self.change.value is None else abs(self.change.value) / self.metric.practical_threshold
+
+    def rows(self, window: str, *, then: str, now: str) -> list[ResultRow]:
+        """The mean in both periods, which are called `then` and `now`, their difference, and the verdict."""
+        where: dict[str, Any] = {"key": self.key, "window": window}
+        unit = self.metric.unit
+        return [
+            estimate_row(self.reference, statistic=then, unit=unit, **where),
+            estimate_row(self.current, statistic=now, unit=unit, **where),
+            estimate_row(self.change, statistic="change", unit=unit, comparison=f"{now} - {then}", **where),
+            ResultRow(
+                statistic="verdict",
+                value=self.verdict,
+                p_value=self.p_adjusted,
+                method="Benjamini-Hochberg over the metrics; evident and beyond the practical threshold",
+                **where,
+            ),
+        ]
+
+
+def name_changed(changes: Sequence[MetricChange]) -> str:
+    """The metrics that are worse, better or changed, by name, or `none changed`."""
+    named = {
+        verdict: [change.metric.name for change in changes if change.verdict == verdict]
+        for verdict in ("worse", "better", "changed")
+    }
+    return "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in named.items() if names) or "none changed"
 
 
 @dataclass(frozen=True)
@@ -72,46 +98,17 @@ class MetricChanges(Shown):
     @property
     @override
     def text(self) -> str:
-        named = {
-            verdict: [change.metric.name for change in self.changes if change.verdict == verdict]
-            for verdict in ("worse", "better", "changed")
-        }
-        parts = [f"{verdict}: {', '.join(names)}" for verdict, names in named.items() if names]
         quiet = sum(change.verdict in {"within threshold", "no evidence"} for change in self.changes)
         absent = sum(change.verdict == "absent" for change in self.changes)
         return (
-            f"Of {len(self.changes)} metrics, {'; '.join(parts) or 'none changed'}; "
+            f"Of {len(self.changes)} metrics, {name_changed(self.changes)}; "
             f"{quiet} without a change that is both evident and larger than its practical threshold"
             f"{f'; {absent} absent' if absent else ''}."
         )
 
     @override
     def to_rows(self) -> Sequence[ResultRow]:
-        rows = []
-        for change in self.changes:
-            unit = change.metric.unit
-            for name, estimate in (
-                (REFERENCE, change.reference),
-                (CURRENT, change.current),
-                ("change", change.change),
-            ):
-                comparison = f"{CURRENT} - {REFERENCE}" if name == "change" else ""
-                rows.append(
-                    estimate_row(
-                        estimate, key=change.key, statistic=name, window=self.window, unit=unit, comparison=comparison
-                    )
-                )
-            rows.append(
-                ResultRow(
-                    key=change.key,
-                    statistic="verdict",
-                    value=change.verdict,
-                    window=self.window,
-                    p_value=change.p_adjusted,
-                    method="Benjamini-Hochberg over the metrics; evident and beyond the practical threshold",
-                )
-            )
-        return rows
+        return [row for change in self.changes for row in change.rows(self.window, then=REFERENCE, now=CURRENT)]
 
     @override
     def to_table(self) -> Sequence[Mapping[str, object]]:
@@ -208,10 +205,10 @@ def _signed(change: MetricChange, value: float | None) -> float:
     return (value or 0.0) / change.metric.practical_threshold
 
 
-def draw_changes(figure: object, changes: Sequence[MetricChange], *, against: str) -> None:
+def draw_changes(figure: Any, changes: Sequence[MetricChange], *, against: str) -> None:
     """Each change with its interval on one axis, in practical thresholds."""
     colours = {"worse": PALETTE[3], "better": PALETTE[2], "changed": PALETTE[1]}
-    axes = figure.subplots()  # type: ignore[attr-defined]
+    axes = figure.subplots()
     axes.axvspan(-1, 1, color="#e3e8ee", zorder=0)
     axes.axvline(0, color=PALETTE[4], linewidth=0.8)
     for place, change in enumerate(reversed(changes)):

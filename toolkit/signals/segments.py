@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
@@ -210,8 +210,8 @@ def segment_losses(observation: Observation) -> SegmentLosses:
     )
 
 
-def _draw(figure: object, losses: Sequence[SegmentLoss]) -> None:
-    axes = figure.subplots()  # type: ignore[attr-defined]
+def _draw(figure: Any, losses: Sequence[SegmentLoss]) -> None:
+    axes = figure.subplots()
     for place, loss in enumerate(reversed(losses)):
         colour = PALETTE[3] if loss.evident else PALETTE[5]
         axes.barh(place, loss.per_week.value, color=colour, height=0.6)

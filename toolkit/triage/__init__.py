@@ -3,6 +3,7 @@
 from toolkit.triage.candidates import Candidate, Candidates, candidates
 from toolkit.triage.capacity import CapacityFit, fit_capacity
 from toolkit.triage.ideas import IdeaDefinition, load_ideas
+from toolkit.triage.ranges import Range
 from toolkit.triage.teams import Effort, TeamDefinition, load_teams
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "CapacityFit",
     "Effort",
     "IdeaDefinition",
+    "Range",
     "TeamDefinition",
     "candidates",
     "fit_capacity",

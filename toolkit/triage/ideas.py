@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from toolkit.checks import unknown_name_message
 from toolkit.errors import DefinitionError
+from toolkit.triage.ranges import Range
 from toolkit.triage.teams import Effort, load_teams
 from toolkit.workspace import Day, Definition, Problem, Workspace
 
 IDEAS_FOLDER = "ideas"
 
 
-class Value(Definition):
+class Value(Range):
     """What a piece of work is worth in a week, as its owner gave it: a range, the likely value, and the unit."""
 
     low: float = Field(description="it is hardly less than this; below 0 when it may do harm")
     likely: float = Field(description="the most likely value")
     high: float = Field(description="it is hardly more than this")
     unit: str = Field(min_length=1, description="what is counted, such as EUR or hours of delay")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if not self.low <= self.likely <= self.high:
-            raise ValueError(f"low {self.low} <= likely {self.likely} <= high {self.high} does not hold")
-        return self
 
 
 class IdeaDefinition(Definition):

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from toolkit.triage.ranges import Range
 from toolkit.workspace import Definition, Workspace
 
 TEAMS_FILE = "teams.yml"
 
 
-class Effort(Definition):
+class Effort(Range):
     """An effort in person-days, as its owner gave it: a range and the likely value."""
 
     low: float = Field(gt=0, description="it hardly takes less than these person-days")
     likely: float = Field(gt=0, description="the most likely person-days")
     high: float = Field(gt=0, description="it hardly takes more than these person-days")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if not self.low <= self.likely <= self.high:
-            raise ValueError(f"low {self.low} <= likely {self.likely} <= high {self.high} does not hold")
-        return self
 
 
 class Estimate(Definition):
