@@ -144,8 +144,10 @@ class Shown:
 
         return pd.DataFrame([row.to_dict() for row in self.to_rows()], columns=list(ROW_FIELDS))
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(self.text or f"{type(self).__name__} of {len(self.to_rows())} rows")
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        # Of a dataclass, IPython would otherwise write out the whole generated repr beside the table.
+        plain = self.text or f"{type(self).__name__} of {len(self.to_rows())} rows"
+        return {"text/plain": plain, "text/html": self._repr_html_()}
 
     def _repr_html_(self) -> str:
         name = type(self).__name__.lower()

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from IPython.core.formatters import DisplayFormatter
 
 from toolkit.display import format_interval, format_number, picture, table_html
 from toolkit.errors import ArgumentError
@@ -66,6 +68,17 @@ def test_records_show_their_filled_columns():
     assert list(One().to_table()[0]) == ["key", "statistic", "value", "reason"]
     assert list(One().to_frame()["status"]) == ["ok", "absent"]
     assert "no data" in One()._repr_html_()
+
+
+@dataclass(frozen=True)
+class Long(One):
+    parts: tuple[int, ...] = tuple(range(1000))
+
+
+def test_a_notebook_keeps_a_results_words_not_its_repr():
+    shown, _ = DisplayFormatter().format(Long())
+    assert shown["text/plain"] == "Long of 2 rows"
+    assert "no data" in shown["text/html"]
 
 
 def test_document_names_the_record_and_refuses_what_is_none():
