@@ -188,7 +188,7 @@ def disagreement(one: Units, other: Units) -> float:
     worst = 0.0
     for mine, theirs in ((one.sides, other.sides), (one.pairs, other.pairs)):
         for key, values in mine.items():
-            for a, b in zip(values, theirs[key], strict=True):  # type: ignore[call-overload]
+            for a, b in zip(values, theirs[key], strict=True):
                 scale = max(abs(a), abs(b))
                 # A sum of products is 0 but for rounding where groups do not straddle the variants.
                 worst = max(worst, abs(a - b) / scale if scale > 1e-18 else 0.0)

@@ -99,7 +99,7 @@ def test_an_interrupt_exits_130_without_a_traceback(call: Run, tiny: Path, monke
 def commands() -> dict[str, set[str]]:
     """Every command with its options."""
     found = {}
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in get_command(app).commands.items():
         for below, leaf in getattr(command, "commands", {"": command}).items():
             options = {option for parameter in leaf.params for option in parameter.opts}
             found[f"{name} {below}".strip()] = options

@@ -398,7 +398,7 @@ def test_the_log_is_read_in_pieces_that_end_anywhere(everything: Trial) -> None:
     output = subprocess.run(
         repository._command(*_log_arguments(), repository.commit), check=True, capture_output=True
     ).stdout
-    assert list(read_log(split(OneByOne(output)))) == whole  # type: ignore[arg-type]
+    assert list(read_log(split(OneByOne(output)))) == whole
     assert [len(commit.touches) for commit in whole if commit.merges] == [0]
 
 

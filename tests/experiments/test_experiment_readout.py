@@ -300,7 +300,7 @@ def test_alpha_sets_the_width_of_every_interval(trial: Trial, read: Callable[...
     wide, narrow = read(trial.planned({"alpha: 0.05\n": "alpha: 0.01\n"})), read(trial)
     for metric in ("brier", "profit", "latency"):
         ends = [(r.effect(metric).difference.ci_lower, r.effect(metric).difference.ci_upper) for r in (wide, narrow)]
-        assert ends[0][0] < ends[1][0] < ends[1][1] < ends[0][1]  # type: ignore[operator]
+        assert ends[0][0] < ends[1][0] < ends[1][1] < ends[0][1]
     assert "99 % interval" in wide.readout.text
 
 

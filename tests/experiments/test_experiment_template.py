@@ -34,7 +34,7 @@ def test_the_cells_run_in_order_and_save_every_record(
     assert str(saved).startswith("Not saved, this is not a report's run. It would hold ")
     assert saved.records == ("plan", "checks", "readout", "verdict")
     assert saved.figures == 1
-    assert names["verdict"].decision == "ship"  # type: ignore[attr-defined]
+    assert names["verdict"].decision == "ship"
 
 
 def test_it_reads_what_it_says_and_is_named_by_the_experiment() -> None:

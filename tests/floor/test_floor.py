@@ -49,7 +49,7 @@ def test_check_at_least_refuses_nan():
         check_at_least("n", float("nan"), 0)
 
 
-instants = st.datetimes(min_value=datetime(1990, 1, 1), max_value=datetime(2100, 1, 1)).flatmap(  # noqa: DTZ001
+instants = st.datetimes(min_value=datetime(1990, 1, 1), max_value=datetime(2100, 1, 1)).flatmap(  # noqa: DTZ001 - naive on purpose: a zone is added, or its lack is refused
     lambda naive: st.integers(-14 * 60, 14 * 60).map(
         lambda minutes: naive.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     )
@@ -80,7 +80,7 @@ def test_empty_and_naive_windows():
     with pytest.raises(ArgumentError, match="empty window: start 2013-05-01T00:00:00Z is not before end"):
         Window.of("2013-05-01", "2013-05-01")
     with pytest.raises(ArgumentError, match="has no time zone"):
-        Window(datetime(2013, 1, 1), datetime(2013, 1, 2, tzinfo=UTC))  # noqa: DTZ001
+        Window(datetime(2013, 1, 1), datetime(2013, 1, 2, tzinfo=UTC))  # noqa: DTZ001 - naive on purpose: a zone is added, or its lack is refused
 
 
 def test_not_ready_names_the_date():

@@ -96,7 +96,7 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(script, "DEMO", tmp_path / "demo")
     monkeypatch.setattr(script, "DONE", tmp_path / "build" / "demo.json")
     monkeypatch.setattr(script.subprocess, "run", run)
-    script.commands = commands  # type: ignore[attr-defined]
+    script.commands = commands
     return script
 
 

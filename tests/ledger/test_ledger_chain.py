@@ -116,7 +116,7 @@ def test_actor_and_subject_are_one_line(name: str, text: str) -> None:
 
 def test_an_unknown_assurance_is_refused() -> None:
     with pytest.raises(ArgumentError) as raised:
-        seal_one(actor=Actor("ana", "sined"))  # type: ignore[arg-type]
+        seal_one(actor=Actor("ana", "sined"))
     assert str(raised.value) == (
         "unknown assurance 'sined'; allowed: asserted, operating_system_user, signed. Did you mean 'signed'?"
     )

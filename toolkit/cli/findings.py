@@ -7,6 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -146,7 +147,7 @@ def _inspect_folder(workspace: Workspace, folder: str, load: Callable[[str], obj
     if folder == "models" and not keys:
         yield _absent_definition("models/", "no model is defined", "models/model.yml.example to models/<key>.yml")
     for key in keys:
-        yield _inspect_file(workspace, f"{folder}/{key}.yml", lambda key=key: load(key))  # type: ignore[misc]
+        yield _inspect_file(workspace, f"{folder}/{key}.yml", partial(load, key))
 
 
 def _absent_definition(name: str, what: str, copy: str) -> Finding:

@@ -204,7 +204,7 @@ def _whole(
 def _reading(command: list[str]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """A running git: what it reads and what it writes. It is ended when the caller has read enough."""
     with tempfile.TemporaryFile() as said:
-        git = subprocess.Popen(  # noqa: S603
+        git = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=git_environment()
         )
         assert git.stdin is not None
@@ -229,4 +229,4 @@ def _reading(command: list[str]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
 
 def _git(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["git", "-C", str(path), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=git_environment())  # noqa: S603
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=git_environment())

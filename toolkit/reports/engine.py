@@ -94,7 +94,7 @@ def execute(
     from papermill.execute import remove_error_markers
 
     _register()
-    notebook: Any = nbformat.reads(template.path.read_text(encoding="utf-8"), as_version=4)  # type: ignore[no-untyped-call]
+    notebook: Any = nbformat.reads(template.path.read_text(encoding="utf-8"), as_version=4)
     execution = Execution(notebook)
     try:
         papermill.execute_notebook(
@@ -146,7 +146,7 @@ def _register() -> None:
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import NBClientEngine, papermill_engines
 
-    class OwnKernelManager(AsyncKernelManager):  # type: ignore[misc, unused-ignore]
+    class OwnKernelManager(AsyncKernelManager):  # type: ignore[misc, unused-ignore]  # its base has no types
         @property
         def kernel_spec(self) -> Any:
             if self.kernel_name != RUNNER_KERNEL:
@@ -154,7 +154,7 @@ def _register() -> None:
             argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
             return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
-    class ToolkitEngine(NBClientEngine):  # type: ignore[misc, unused-ignore]
+    class ToolkitEngine(NBClientEngine):  # type: ignore[misc, unused-ignore]  # its base has no types
         @classmethod
         def execute_managed_notebook(
             cls,

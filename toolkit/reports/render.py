@@ -40,7 +40,7 @@ def render_html(
 def _exporter() -> Any:
     from nbconvert.exporters import HTMLExporter
 
-    return HTMLExporter(  # type: ignore[no-untyped-call]
+    return HTMLExporter(
         template_name="html",
         extra_template_basedirs=[str(Path(__file__).resolve().parent)],
         exclude_anchor_links=True,

@@ -362,7 +362,7 @@ def _scrub(notebook: Any, template: Template) -> None:
 def _notebook_bytes(notebook: Any) -> bytes:
     import nbformat
 
-    text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    text: str = nbformat.writes(notebook)
     return (text + "\n").encode()
 
 

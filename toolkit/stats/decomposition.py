@@ -88,6 +88,7 @@ def mix_within(
     mix, within = (sum((part[place] for part in parts), Fraction()) for place in (0, 1))
     try:
         shifts = tuple(
+            # Which of its fields may be None, `_part` knows and a type checker cannot see.
             SegmentShift(*(None if part is None else float(part) for part in (*each, *part)))  # type: ignore[arg-type]
             for each, part in zip(zip(p0, p1, m0, m1, strict=True), parts, strict=True)
         )

@@ -74,15 +74,15 @@ def start_repository(root: Path) -> str:
     """Make the workspace a git repository, unless it lies in one or git is missing; returns what was done."""
     if shutil.which("git") is None:
         return "git is missing, so the workspace is no repository and reports name no commit of its definitions"
-    inside = subprocess.run(  # noqa: S603
-        ["git", "-C", str(root), "rev-parse", "--show-toplevel"],  # noqa: S607
+    inside = subprocess.run(
+        ["git", "-C", str(root), "rev-parse", "--show-toplevel"],
         check=False,
         capture_output=True,
         text=True,
     )
     if inside.returncode == 0:
         return f"the workspace lies in the git repository {inside.stdout.strip()}, so it was given none of its own"
-    made = subprocess.run(["git", "init", "--quiet", str(root)], check=False, capture_output=True, text=True)  # noqa: S603, S607
+    made = subprocess.run(["git", "init", "--quiet", str(root)], check=False, capture_output=True, text=True)
     if made.returncode != 0:
         return f"git could not make a repository: {made.stderr.strip()}"
     return "made a git repository; commit the definitions, so that reports can name the commit they used"
