@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON ?=
 UV ?= uv
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras \
 	--custom-compile-command "make lock" --extra example
 
 .PHONY: help demo test slow lint lock bench clean
