@@ -10,7 +10,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_ROOMS = (
+ROOMS = (
     "data",
     "debt",
     "display",
@@ -24,16 +24,18 @@ _ROOMS = (
     "stats",
     "triage",
 )
+"""The rooms that people and templates use."""
+
 _NAMES = {
     "Window": "toolkit.windows",
     "open_workspace": "toolkit.workspace",
     "form": "toolkit.widgets",
 }
-__all__ = ["__version__", *_ROOMS, *_NAMES]
+__all__ = ["__version__", *ROOMS, *_NAMES]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in ROOMS:
         return import_module(f"toolkit.{name}")
     if name in _NAMES:
         return getattr(import_module(_NAMES[name]), name)

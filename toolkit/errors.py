@@ -126,7 +126,20 @@ class ContractError(Refused, ValueError):
 
 
 class RunError(ToolkitError, RuntimeError):
-    """A report's notebook failed; the text names the cell and the cause."""
+    """A report's notebook failed; the text names the cell and the cause.
+
+    Attributes
+    ----------
+    transient: whether another try may do better, as the kernel never came to run a cell.
+    """
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+class RunStopped(RunError):
+    """A run was ended before it was finished, because somebody asked for it: nothing was published or recorded."""
 
 
 class ArchiveError(ToolkitError, OSError):

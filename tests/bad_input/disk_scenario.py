@@ -30,7 +30,9 @@ def call(*arguments: str) -> dict[str, Any]:
 
 
 def tree() -> list[str]:
-    return sorted(path.as_posix() for path in Path("reports").rglob("*") if path.name != "filler")
+    """Everything in the archive; its index is no part of it."""
+    paths = (path for path in Path("reports").rglob("*") if not path.name.startswith((".index.", "filler")))
+    return sorted(path.as_posix() for path in paths)
 
 
 def mount(*arguments: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from toolkit.cli.reports import read_parameters
+from toolkit.cli.run import read_parameters
 from toolkit.errors import ParameterError
 
 Run = Callable[..., Any]
@@ -92,7 +92,7 @@ def test_reports_list(call: Run, published: Path) -> None:
     assert listed[1]["folder"] == str(published / "reports" / "greets" / "oslo" / "v0002")
     assert [(row["as_of"], row["problem"]) for row in listed] == [(None, None)] * 2
     lines = call("reports", "list").out.splitlines()
-    assert lines[0].split() == ["reference", "as_of", "published", "folder"]
+    assert lines[0].split() == ["reference", "as_of", "published", "headline"]
     assert [line.split()[0] for line in lines[1:]] == ["greets/oslo@1", "greets/oslo@2"]
 
 

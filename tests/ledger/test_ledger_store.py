@@ -52,6 +52,19 @@ def test_entries_are_chosen_by_kind_subject_limit_and_order(ledger: Ledger, five
     assert ledger.entries(limit=2, newest_first=True) == [five[4], five[3]]
 
 
+def test_subjects_of_a_kind_are_told_without_their_payloads(ledger: Ledger, append: Append) -> None:
+    for subject in ("triage/eta@1", "triage/eta@2", "Triage/eta@3", "triage/eta_2@1", "triage/eta%@1", "triage/eta@1"):
+        append(subject=subject)
+    append(kind="report.refused", subject="triage/eta@9")
+    assert ledger.subjects("report.published", prefix="triage/eta@") == {"triage/eta@1", "triage/eta@2"}
+    assert ledger.subjects("report.published", prefix="triage/eta_") == {"triage/eta_2@1"}
+    assert ledger.subjects("report.published", prefix="triage/eta%") == {"triage/eta%@1"}
+    assert len(ledger.subjects("report.published")) == 5
+    assert ledger.subjects("report.pruned") == set()
+    with pytest.raises(ArgumentError, match="kind == 'published', must be lower-case words"):
+        ledger.subjects("published")
+
+
 def test_as_of_folds_by_the_time_in_the_domain(ledger: Ledger, append: Append) -> None:
     later = append(effective_at=parse_instant("2013-06-01"))
     earlier = append(effective_at=parse_instant("2013-05-01T00:00:00.000001Z"))

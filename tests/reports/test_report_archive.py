@@ -12,13 +12,23 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 
 from toolkit.digests import document_bytes
 from toolkit.errors import ArchiveError, ArgumentError, UnknownNameError
 from toolkit.ledger import open_ledger
-from toolkit.reports import Reference, find_report, list_reports, load_manifest, load_results, reconcile, verify_all
+from toolkit.reports import (
+    Reference,
+    find_report,
+    list_reports,
+    load_manifest,
+    load_results,
+    reconcile,
+    verify_all,
+    verify_report,
+)
 from toolkit.reports.archive import last_recorded, open_staging, publish, record_publication, sweep_staging
 from toolkit.reports.manifest import list_files
 from toolkit.workspace import Workspace
@@ -59,6 +69,39 @@ def test_versions_count_from_one(workspace: Workspace) -> None:
 
 def test_a_number_that_the_ledger_knows_is_never_used_again(workspace: Workspace) -> None:
     assert publish_small(workspace, after=7) == SERIES.at(8)
+
+
+def test_a_name_that_leads_elsewhere_is_no_report(workspace: Workspace) -> None:
+    publish_small(workspace)
+    (workspace.root / "other" / "delay" / "v0001").mkdir(parents=True)
+    (workspace.reports / "failed" / "delay" / "v0001").mkdir(parents=True)
+    for text in ("../other@1", "other/..@1", "./triage@1", "failed/delay@1", "failed/delay"):
+        with pytest.raises(UnknownNameError, match="unknown report"):
+            find_report(workspace, text)
+
+
+def test_publishing_and_finding_enter_no_other_report(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        publish_small(workspace)
+    for name in ("others/many", "triage/many"):
+        (workspace.reports / name / "v0001").mkdir(parents=True)
+    with open_ledger(workspace.ledger) as ledger:
+        reconcile(workspace, ledger)
+        entered: list[str] = []
+        real = os.scandir
+
+        def note(path: Any) -> Any:
+            entered.append(str(path))
+            return real(path)
+
+        monkeypatch.setattr("os.scandir", note)
+        reference = publish_small(workspace, after=last_recorded(ledger, SERIES))
+        record_publication(workspace, ledger, reference)
+        assert find_report(workspace, "triage/delay") == reference
+    assert verify_report(workspace, reference) == ()
+    series = str(workspace.reports / "triage" / "delay")
+    archive = [path for path in entered if path.startswith(str(workspace.reports)) and ".staging" not in path]
+    assert {path for path in archive if not path.startswith(series)} == set()
 
 
 def test_two_publishers_of_one_number_get_two_versions(workspace: Workspace) -> None:

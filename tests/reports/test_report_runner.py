@@ -73,8 +73,8 @@ def test_the_manifest_says_what_the_report_was_made_of(published: Published) -> 
     manifest = dict(published.manifest)
     assert manifest == json.loads((published.folder / "manifest.json").read_bytes())
     assert manifest.keys() == {
-        "schema_version", "reference", "template", "subject", "parameters", "as_of", "slot", "windows", "toolkit",
-        "workspace", "definitions", "sources", "repositories", "environment", "kernel", "ledger", "started_at",
+        "schema_version", "reference", "template", "subject", "parameters", "as_of", "slot", "batch", "windows",
+        "trends", "toolkit", "workspace", "definitions", "sources", "repositories", "environment", "kernel", "ledger", "started_at",
         "finished_at", "actor", "privacy", "files",
     }  # fmt: skip
     assert manifest["template"]["name"] == "saves"
@@ -84,8 +84,9 @@ def test_the_manifest_says_what_the_report_was_made_of(published: Published) -> 
     assert [each["path"] for each in manifest["definitions"]] == ["toolkit.toml"]
     assert manifest["repositories"] == []
     assert manifest["ledger"]["sequence"] == 0
-    assert manifest["privacy"] == "not checked"
-    assert manifest["kernel"] == {"name": "python3", "interpreter": "runner"}
+    assert manifest["privacy"] == {"outcome": "passed", "redacted_places": 0, "found": {}, "excused": []}
+    assert manifest["kernel"] == {"name": "python3", "interpreter": "runner", "start": "cold"}
+    assert manifest["actor"] == {"name": None, "assurance": "operating_system_user"}  # the ledger knows who
     assert manifest["started_at"] < manifest["finished_at"]
     assert {each["path"] for each in manifest["files"]} == {
         "figures/amount-bars.png", "report.html", "report.ipynb", "results.json",
@@ -162,7 +163,7 @@ def test_a_failure_keeps_its_notebook_and_touches_nothing_else(archive: Workspac
     assert notebook["cells"][2]["outputs"][0]["text"] == ["so far so good\n"]
     assert notebook["cells"][4]["outputs"] == []
     page = (kept / "report.html").read_text(encoding="utf-8")
-    assert page.count('<details class="code" open="">') == 1
+    assert page.count('<details class="code" open>') == 1
     assert "ZeroDivisionError: division by zero</p>" in page
     failure = json.loads((kept / "failure.json").read_bytes())
     assert (failure["cell_index"], failure["error"], failure["message"], failure["page"]) == (
@@ -185,7 +186,7 @@ def test_a_failure_keeps_its_notebook_and_touches_nothing_else(archive: Workspac
 def test_a_dead_kernel_is_a_failure_that_names_the_cell_and_keeps_its_last_words(
     workspace: Workspace, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(RunError, match=r"^dies failed in code cell 1 of 1 \(import os\): DeadKernelError: Kernel died"):
+    with pytest.raises(RunError, match=r"^dies failed in code cell 1 of 1 \(import os\): KernelDied: the kernel ended itself with exit code 7"):
         run_report(RunRequest(workspace.root, "dies"))
     (kept,) = (workspace.reports / "failed" / "dies" / "default").iterdir()
     assert "last words" in (kept / "kernel.log").read_text()

@@ -20,6 +20,7 @@ def test_a_template_says_what_it_is(workspace: Workspace) -> None:
     template = find_template(workspace, "saves")
     assert (template.title, template.summary) == ("What a city saved", "One row and one figure.")
     assert (template.origin, template.subject, template.reads) == ("workspace", "{city}", ("predictions",))
+    assert template.trends == ()
     assert template.declared
     assert template.digest.startswith("sha256:")
 
@@ -98,7 +99,7 @@ def test_a_team_template_hides_a_shipped_one(
             "bad_metadata",
             (
                 "templates/bad_metadata.ipynb: notebook metadata toolkit == {'subject': 3}, "
-                'must be like {"subject": "{experiment}", "reads": ["predictions"]}'
+                'must be like {"subject": "{experiment}", "reads": ["predictions"], "trends": ["readout.difference"]}'
             ),
         ),
         (
@@ -115,13 +116,57 @@ def test_a_damaged_notebook_is_named(name: str, message: str) -> None:
         read_template(NOTEBOOKS / f"{name}.ipynb")
 
 
-def test_a_template_cannot_take_a_name_of_the_archive(tmp_path: Path) -> None:
-    path = tmp_path / "failed.ipynb"
+@pytest.mark.parametrize("name", ["compare", "failed"])
+def test_a_template_cannot_take_a_name_of_the_archive(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"{name}.ipynb"
     path.write_bytes((NOTEBOOKS / "thin.ipynb").read_bytes())
     with pytest.raises(
-        TemplateError, match=r"a template cannot be called 'failed'; the report archive uses that name$"
+        TemplateError, match=rf"a template cannot be called '{name}'; the report archive uses that name$"
     ):
         read_template(path)
+
+
+def _with_metadata(folder: Path, **own: Any) -> Path:
+    notebook = json.loads((NOTEBOOKS / "thin.ipynb").read_bytes())
+    notebook["metadata"]["toolkit"] = own
+    path = folder / "thin.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    return path
+
+
+def test_a_template_says_which_results_to_follow(tmp_path: Path) -> None:
+    trends = ["readout.difference", "readout.rel_lift"]
+    assert read_template(_with_metadata(tmp_path, trends=trends)).trends == tuple(trends)
+    assert {template.name for template in list_templates() if not template.trends} == set()
+
+
+@pytest.mark.parametrize("trend", ["difference", "a.b.c", "a.", "a b.c", ""])
+def test_a_trend_that_is_no_result_is_named(tmp_path: Path, trend: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        read_template(_with_metadata(tmp_path, trends=[trend]))
+    assert str(caught.value) == (
+        f"templates/thin.ipynb: trend {trend!r} in its notebook metadata, must be a saved record and one of its "
+        "statistics, like 'readout.difference'"
+    )
+
+
+def test_trends_are_a_list_of_texts(tmp_path: Path) -> None:
+    with pytest.raises(TemplateError, match=r"toolkit == {'trends': 'a.b'}, must be like"):
+        read_template(_with_metadata(tmp_path, trends="a.b"))
+
+
+@pytest.mark.parametrize(
+    ("saved", "problems"),
+    [
+        ("readout=r", ["the trend 'other.mean' follows 'other', and the last code cell saves readout"]),
+        ("readout=r, **more", []),
+        ("readout=r, other=o", []),
+    ],
+)
+def test_lint_finds_a_trend_of_what_is_never_saved(tmp_path: Path, saved: str, problems: list[str]) -> None:
+    path = _with_metadata(tmp_path, trends=["readout.difference", "other.mean"])
+    path.write_text(path.read_text(encoding="utf-8").replace("reports.save()", f"reports.save({saved})"))
+    assert lint_template(read_template(path)) == problems
 
 
 def test_shipped_templates_keep_every_rule() -> None:

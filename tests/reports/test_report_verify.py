@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import os
+import random
+import shutil
+from pathlib import Path
+
 import pytest
+from synthetic_archive import make_archive
 
 from toolkit.errors import UnknownNameError
 from toolkit.reports import Published, report_folder, verify_all, verify_report
@@ -28,6 +34,42 @@ def test_one_flipped_byte_in_any_file_is_found_and_named(archive: Workspace, nam
     problems = verify_all(archive)
     assert problems == verify_report(archive, "saves/oslo")
     assert problems[0].startswith(f"saves/oslo@1: {name} was changed")
+
+
+@pytest.mark.parametrize("flips", [150, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_no_flipped_byte_is_missed(published: Published, archive: Workspace, flips: int) -> None:
+    """Random bytes of random files, each flipped in place and put back: a real report's, its manifest's too."""
+    moments = random.Random(4)
+    folder = report_folder(archive, published.reference)
+    missed = []
+    for _ in range(flips):
+        name = moments.choice(FILES)
+        index = moments.randrange((folder / name).stat().st_size)
+        mask = moments.randrange(1, 256)
+        descriptor = os.open(folder / name, os.O_RDWR)
+        try:
+            (byte,) = os.pread(descriptor, 1, index)
+            os.pwrite(descriptor, bytes([byte ^ mask]), index)
+            problems = verify_report(archive, published.reference)
+            os.pwrite(descriptor, bytes([byte]), index)
+        finally:
+            os.close(descriptor)
+        if not any(problem.startswith(f"{published.reference}: {name} was changed") for problem in problems):
+            missed.append((name, index, mask, problems))
+    assert missed == []
+    assert verify_report(archive, published.reference) == ()
+
+
+def test_a_version_is_verified_without_the_others(tmp_path: Path) -> None:
+    """Neither the rest of the archive nor the ledger's rows on it are read: what is wrong there is not noticed."""
+    workspace = make_archive(tmp_path / "many", subjects=4, versions=5)
+    shutil.rmtree(workspace.reports / "retrospective")
+    (workspace.reports / "triage" / "model-000" / "v0001" / "report.html").unlink()
+    assert verify_report(workspace, "triage/model-000@2") == ()
+    problems = verify_all(workspace)
+    assert len(problems) == 11
+    assert problems[0] == "triage/model-000@1: report.html is missing"
+    assert problems[1] == "retrospective/model-000@1: the ledger records it, and its folder is gone"
 
 
 @pytest.mark.parametrize("name", FILES)

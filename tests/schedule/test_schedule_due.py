@@ -210,8 +210,8 @@ def test_a_folder_in_the_place_of_a_claim_says_what_to_do(trial: Workspace) -> N
     with pytest.raises(LedgerError) as caught:
         fill(trial, now=MAY)
     assert str(caught.value) == (
-        f"the claim {file} cannot be written (Is a directory), and its slot was not run. Make its folder writable for "
-        "this user, or free some space, then run the command again"
+        f"the claim {file} cannot be written (Is a directory), and nothing was run for it. Make its folder writable "
+        "for this user, or free some space, then run the command again"
     )
 
 

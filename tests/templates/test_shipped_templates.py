@@ -7,19 +7,25 @@ import os
 from pathlib import Path
 
 import pytest
+from dask_cluster import cluster
 
 from conftest import copy_flights
 from toolkit.data import load_model, open_source
 from toolkit.errors import ParameterError
+from toolkit.ledger import open_ledger
 from toolkit.reports import (
+    BatchItem,
     RunRequest,
+    find_report,
     find_template,
     lint_template,
     list_templates,
     load_results,
+    report_folder,
     run_report,
     verify_all,
 )
+from toolkit.reports.cluster import open_cluster
 from toolkit.signals import calibration, metric_changes, observe, segment_losses
 from toolkit.triage import candidates
 from toolkit.workspace import open_workspace
@@ -50,9 +56,9 @@ def workspace(flights_root, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def published(workspace):
-    """Two runs of each template on the same inputs; one after the other, as a day would see them."""
+    """Two runs of each template on the same inputs, the first cold, the second warm, as a day would see them."""
     return {
-        name: [run_report(RunRequest(workspace.root, name, parameters)) for _ in range(2)]
+        name: [run_report(RunRequest(workspace.root, name, parameters, kernel=kernel)) for kernel in ("cold", "warm")]
         for name, parameters in REQUESTS.items()
     }
 
@@ -81,8 +87,9 @@ def test_all_templates_are_run_here():
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_same_inputs_same_bytes(published, name):
+def test_same_inputs_same_bytes_warm_or_cold(published, name):
     first, second = published[name]
+    assert [each.manifest["kernel"]["start"] for each in (first, second)] == ["cold", "warm"]
     assert second.reference.version == first.reference.version + 1
     figures = first.folder / "figures"
     assert sorted(item.name for item in figures.iterdir()) == sorted(
@@ -103,7 +110,7 @@ def test_triage_resolves_model_and_instant(triage):
     assert {source["table"] for source in manifest["sources"]} == {"predictions", "outcomes"}
     used = {definition["path"] for definition in manifest["definitions"]}
     assert used == {"toolkit.toml", "metrics.yml", "models/delay.yml", "teams.yml"}
-    assert manifest["privacy"] == "not checked"
+    assert manifest["privacy"]["outcome"] == "passed"
 
 
 def test_readout_gives_the_right_verdict(workspace, readout):
@@ -204,3 +211,37 @@ def test_a_plain_papermill_notebook_runs_unchanged(flights_workspace):
 def test_ten_times_out_of_ten(flights_workspace):
     runs = [run_report(RunRequest(flights_workspace.root, "triage")) for _ in range(10)]
     assert len({(run.folder / "results.json").read_bytes() for run in runs}) == 1
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same_bytes(workspace, published, tmp_path):
+    requests = [
+        RunRequest(workspace.root, name, parameters, item=BatchItem("all-templates", number), kernel="warm")
+        for number, (name, parameters) in enumerate(REQUESTS.items(), start=1)
+    ]
+    with open_ledger(workspace.ledger) as ledger:
+        after = ledger.position().sequence
+    with cluster(tmp_path) as found, open_cluster(found.address, workspace) as crew:
+        outcomes = [crew.submit(request, after).result(timeout=600) for request in requests]
+    assert [outcome.state for outcome in outcomes] == ["published"] * len(REQUESTS)
+    for name, outcome in zip(REQUESTS, outcomes, strict=True):
+        made = report_folder(workspace, find_report(workspace, outcome.reference)) / "results.json"
+        assert made.read_bytes() == (published[name][0].folder / "results.json").read_bytes(), name
+
+
+@pytest.mark.slow
+def test_a_warm_kernel_has_everything_imported_that_the_templates_use(workspace):
+    """What is imported after the fork is paid for by every report."""
+    looks = "import sys\nprint(*sorted(set(sys.modules) - before))"
+    for name, parameters in REQUESTS.items():
+        notebook = json.loads((ROOT / "templates" / f"{name}.ipynb").read_text())
+        cell = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+        first = cell | {"id": "before", "metadata": {}, "source": "import sys\nbefore = set(sys.modules)"}
+        last = cell | {"id": "after", "metadata": {}, "source": looks}
+        notebook["cells"] = [first, *notebook["cells"], last]
+        workspace.templates.mkdir(exist_ok=True)
+        (workspace.templates / f"watched_{name}.ipynb").write_text(json.dumps(notebook))
+        done = run_report(RunRequest(workspace.root, f"watched_{name}", parameters, kernel="warm"))
+        assert done.manifest["kernel"]["start"] == "warm"
+        (said,) = json.loads((done.folder / "report.ipynb").read_bytes())["cells"][-1]["outputs"]
+        assert "".join(said["text"]).split() == [], name

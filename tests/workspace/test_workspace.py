@@ -69,8 +69,8 @@ def test_no_workspace(tmp_path, monkeypatch):
         (
             SETTINGS.replace("name", "nmae", 1),
             "toolkit.toml: key 'name' is missing\n"
-            "toolkit.toml:2: unknown key 'nmae'; allowed: engine, name, repository, schema_version, tables. "
-            "Did you mean 'name'?",
+            "toolkit.toml:2: unknown key 'nmae'; allowed: archive, engine, kernel, limits, name, "
+            "repository, retention, schema_version, tables. Did you mean 'name'?",
         ),
         (
             SETTINGS.replace("path", "paht"),

@@ -15,12 +15,9 @@ import typer
 from typer.exceptions import TyperException
 
 from toolkit import __version__
-from toolkit.cli import definitions, due, record, reports, schemas, workspaces
-from toolkit.cli.output import AsJson, complain, print_document, print_text
+from toolkit.cli import archive, comparisons, definitions, due, gallery, record, reports, run, schemas, workspaces
+from toolkit.cli.output import INTERRUPTED, AsJson, complain, print_document, print_text
 from toolkit.errors import ArgumentError, ToolkitError
-
-INTERRUPTED = 130
-"""What a shell expects of a command that Ctrl-C ended: 128 and the signal's number."""
 
 app = typer.Typer(
     name="toolkit",
@@ -36,14 +33,19 @@ app.command("templates")(definitions.templates)
 app.command("metrics")(definitions.metrics)
 app.command("models")(definitions.models)
 app.command("schemas")(schemas.schemas)
-app.command("run")(reports.run)
+app.command("run")(run.run)
 app.command("due")(due.due)
 
 _archive = typer.Typer(help="The archive of published reports.", no_args_is_help=True)
 _archive.command("list")(reports.list_)
 _archive.command("show")(reports.show)
 _archive.command("verify")(reports.verify)
-_archive.command("gallery")(reports.gallery)
+_archive.command("compare")(comparisons.compare)
+_archive.command("reproduce")(comparisons.reproduce)
+_archive.command("gallery")(gallery.gallery)
+_archive.command("prune")(archive.prune)
+_archive.command("push")(archive.push)
+_archive.command("pull")(archive.pull)
 app.add_typer(_archive, name="reports")
 
 _ledger = typer.Typer(help="The record of what was published and refused.", no_args_is_help=True)

@@ -118,6 +118,7 @@ def inspect_definitions(workspace: Workspace) -> Iterator[Finding]:
     from toolkit.debt import load_items
     from toolkit.experiments import load as load_plan
     from toolkit.metrics import load_metrics, load_objectives
+    from toolkit.privacy import load_exceptions
     from toolkit.schedule import load_schedules
     from toolkit.triage import load_ideas, load_teams
 
@@ -132,6 +133,8 @@ def inspect_definitions(workspace: Workspace) -> Iterator[Finding]:
         yield _inspect_file(workspace, "objectives.yml", lambda: load_objectives(workspace))
     if (workspace.root / "schedule.yml").exists():
         yield _inspect_file(workspace, "schedule.yml", lambda: load_schedules(workspace))
+    if (workspace.root / "privacy.yml").exists():
+        yield _inspect_file(workspace, "privacy.yml", lambda: load_exceptions(workspace))
     if any((workspace.root / "debt").glob("*.y*ml")):
         yield _inspect_loaded("debt/", lambda: load_items(workspace))
     if any((workspace.root / "ideas").glob("*.y*ml")):

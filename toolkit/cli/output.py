@@ -15,6 +15,9 @@ from toolkit.errors import DefinitionError, NotReady, ToolkitError
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 """The option that every command has."""
 
+INTERRUPTED = 130
+"""What a shell expects of a command that Ctrl-C ended: 128 and the signal's number."""
+
 _UNLIMITED = 10_000
 """Columns of a pipe or a file, where nothing needs to be wrapped."""
 

@@ -1,4 +1,4 @@
-"""`toolkit run` and `toolkit reports`."""
+"""`toolkit reports`: the archive."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.output import AsJson, print_document, print_facts, print_table, print_text, progress
-from toolkit.errors import ArchiveError, ArgumentError, ParameterError, VerificationError
+from toolkit.cli.output import AsJson, print_document, print_facts, print_table, print_text
+from toolkit.cli.run import read_parameters
+from toolkit.errors import ArgumentError, VerificationError
 
 if TYPE_CHECKING:
-    from toolkit.reports import Reference
+    from pathlib import Path
+
+    from toolkit.reports import Indexed
     from toolkit.workspace import Workspace
 
-Parameters = Annotated[
-    list[str] | None, typer.Option("--parameter", "-p", metavar="KEY=VALUE", help="A parameter; repeat for more.")
-]
-Template = Annotated[str, typer.Argument(metavar="NAME", help="A template; see 'toolkit templates'.")]
 AReference = Annotated[str, typer.Argument(metavar="REF", help="<template>/<subject>@<n>; without @<n>, the latest.")]
 References = Annotated[
     list[str] | None,
@@ -25,78 +24,115 @@ References = Annotated[
 ]
 
 
-def run(name: Template, *, parameter: Parameters = None, as_json: AsJson = False) -> None:
-    """Run a template and publish the report.
+def list_(
+    *,
+    template: Annotated[str | None, typer.Option("--template", help="Of this template.")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="On this subject.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DATE", help="Published on this day or instant (UTC), or later.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="DATE", help="Published before this day or instant (UTC).")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", metavar="KEY=VALUE", help="Run with this parameter; repeat for more."),
+    ] = None,
+    batch: Annotated[str | None, typer.Option("--batch", help="Of this batch.")] = None,
+    search: Annotated[
+        str | None, typer.Option("--search", metavar="WORDS", help="With all these words, or the beginnings of them.")
+    ] = None,
+    latest: Annotated[
+        bool, typer.Option("--latest", help="Of each template and subject, only the last that matches.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", help="At most so many, the last published.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List published versions, or those that match.
 
-    Reference and page are printed last. Exit 1 if the notebook failed, 3 if the report was refused.
+    Every option that is given must match.
     """
-    given = read_parameters(parameter or [])
-
-    from toolkit.reports import RunRequest, run_report
+    from toolkit.reports import report_folder, search_reports
+    from toolkit.windows import parse_instant
     from toolkit.workspace import open_workspace
 
-    request = RunRequest(open_workspace().root, name, given)
-    with progress() as tell:
-        published = run_report(request, progress=tell)
-    if as_json:
-        print_document(
-            {
-                "reference": str(published.reference),
-                "folder": str(published.folder),
-                "page": str(published.page),
-                "manifest": dict(published.manifest),
-            }
-        )
-    else:
-        print_text(str(published.reference))
-        print_text(str(published.page))
-
-
-def read_parameters(given: Sequence[str]) -> dict[str, str]:
-    """`key=value` texts as a mapping; the template's declared types read the values.
-
-    >>> read_parameters(["experiment=delay-v2", "note=a=b"])
-    {'experiment': 'delay-v2', 'note': 'a=b'}
-
-    Raises `ParameterError` for a text without `=` and for a key that is given twice.
-    """
-    parameters: dict[str, str] = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not (key and equals):
-            raise ParameterError(f"-p {text!r}, must be key=value, such as -p experiment=delay-v2")
-        if key in parameters:
-            raise ParameterError(f"parameter {key!r} is given twice: {parameters[key]!r} and {value!r}")
-        parameters[key] = value
-    return parameters
-
-
-def list_(*, as_json: AsJson = False) -> None:
-    """List every published version."""
-    from toolkit.reports import list_reports
-    from toolkit.workspace import open_workspace
-
+    conditions: dict[str, dict[str, Any]] = {
+        "--template": {"template": template},
+        "--subject": {"subject": subject},
+        "--since": {"since": parse_instant(since, name="--since") if since else None},
+        "--until": {"until": parse_instant(until, name="--until") if until else None},
+        "--batch": {"batch": batch},
+        "--search": {"text": search},
+    }
+    given = {option: found for option, found in conditions.items() if next(iter(found.values())) is not None}
+    parameters = read_parameters(parameter or [])
     workspace = open_workspace()
-    rows = [_summarise(workspace, reference) for reference in list_reports(workspace)]
+    options = {name: value for found in given.values() for name, value in found.items()}
+    found = search_reports(workspace, **options, parameters=parameters, latest=latest, limit=limit)
+    rows = [_summarise(each, report_folder(workspace, each.reference)) for each in found]
     if as_json:
         print_document({"reports": rows})
     elif rows:
-        columns = ["reference", "as_of", "published", "folder", "problem"]
+        columns = ["reference", "as_of", "published", "headline", "problem"]
         shown = [column for column in columns if column != "problem" or any(row["problem"] for row in rows)]
-        print_table(shown, [[row[column] or "" for column in shown] for row in rows])
-    else:
+        table = [row | {"published": _to_seconds(row["published"] or "")} for row in rows]
+        print_table(shown, [[row[column] or "" for column in shown] for row in table])
+    if not rows:
+        _explain_nothing(workspace, given, parameters)
+
+
+def _to_seconds(instant: str) -> str:
+    """An ISO instant without its fraction."""
+    whole, point, _ = instant.partition(".")
+    return f"{whole}Z" if point else instant
+
+
+def _summarise(indexed: Indexed, folder: Path) -> dict[str, Any]:
+    return {
+        "reference": str(indexed.reference),
+        "title": indexed.title,
+        "headline": indexed.headline,
+        "as_of": indexed.as_of,
+        "published": indexed.finished_at,
+        "parameters": indexed.parameters,
+        "slot": indexed.slot.to_dict() if indexed.slot else None,
+        "batch": indexed.batch,
+        "folder": str(folder),
+        "problem": indexed.problem,
+    }
+
+
+def _explain_nothing(workspace: Workspace, given: dict[str, dict[str, Any]], parameters: dict[str, str]) -> None:
+    """Say on stderr why no report was found, and which option to leave out; raises for a name that is not there."""
+    from toolkit.checks import check_in
+    from toolkit.reports import list_reports, list_templates, search_reports
+    from toolkit.reports.index import list_parameter_names
+
+    published = list_reports(workspace)
+    if not published:
         print_text("nothing is published yet; run a template: 'toolkit templates', 'toolkit run NAME'", to_stderr=True)
-
-
-def _summarise(workspace: Workspace, reference: Reference) -> dict[str, Any]:
-    from toolkit.reports import load_manifest, report_folder
-
-    row = {"reference": str(reference), "folder": str(report_folder(workspace, reference))}
-    try:
-        manifest = load_manifest(workspace, reference)
-    except ArchiveError as err:  # one damaged report must not hide the others
-        return row | {"as_of": None, "published": None, "problem": str(err)}
-    return row | {"as_of": manifest.get("as_of"), "published": manifest.get("finished_at"), "problem": None}
+        return
+    options = {name: value for found in given.values() for name, value in found.items()}
+    of_template = [each for each in published if each.template == options.get("template", each.template)]
+    if not of_template:
+        known = {each.template for each in published} | {each.name for each in list_templates(workspace)}
+        check_in(options["template"], known, noun="template")
+    elif "subject" in options:
+        check_in(options["subject"], {each.subject for each in of_template}, noun="subject")
+    for name in parameters:
+        check_in(name, list_parameter_names(workspace), noun="parameter")
+    helpful = []
+    for option, found in given.items():
+        others = {name: value for name, value in options.items() if name not in found}
+        helpful.append((option, len(search_reports(workspace, **others, parameters=parameters))))
+    for name, value in parameters.items():
+        others = {other: each for other, each in parameters.items() if other != name}
+        helpful.append((f"-p {name}={value}", len(search_reports(workspace, **options, parameters=others))))
+    told = [f"without {option}, {count} would be" for option, count in helpful if count]
+    hint = "; ".join(told) or "leaving out any one of the options does not help"
+    print_text(f"no report is found; {hint}", to_stderr=True)
 
 
 def show(
@@ -178,25 +214,3 @@ def verify(
         return 0
     print_text("\n".join(["verification failed:", *problems]), to_stderr=True)
     return VerificationError.exit_code
-
-
-def gallery(*, as_json: AsJson = False) -> None:
-    """Write reports/index.html, one page that leads to every report.
-
-    What was refused or failed is on it too, with the reason. It needs no server and no network.
-    """
-    from toolkit.reports import write_gallery
-    from toolkit.workspace import open_workspace
-
-    written = write_gallery(open_workspace())
-    if as_json:
-        print_document(
-            {
-                "page": str(written.page),
-                "reports": written.reports,
-                "refused": written.refused,
-                "failed": written.failed,
-            }
-        )
-    else:
-        print_text(str(written.page))

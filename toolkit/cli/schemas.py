@@ -47,6 +47,7 @@ KINDS = (
     DefinitionKind("experiment", "experiments/*.yml", "toolkit.experiments.plans", "ExperimentPlan"),
     DefinitionKind("teams", "teams.yml", "toolkit.triage.teams", "TeamsFile"),
     DefinitionKind("schedule", "schedule.yml", "toolkit.schedule.definitions", "ScheduleFile"),
+    DefinitionKind("privacy", "privacy.yml", "toolkit.privacy.exceptions", "PrivacyFile"),
     DefinitionKind("debt", "debt/*.yml", "toolkit.debt.items", "DebtItem"),
     DefinitionKind("idea", "ideas/*.yml", "toolkit.triage.ideas", "IdeaDefinition"),
 )

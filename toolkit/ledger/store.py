@@ -103,6 +103,7 @@ class Ledger:
         as_of: datetime | None = None,
         kind: str | None = None,
         subject: str | None = None,
+        after: int | None = None,
         limit: int | None = None,
         newest_first: bool = False,
     ) -> list[Entry]:
@@ -112,6 +113,7 @@ class Ledger:
         ----------
         as_of: only those with `effective_at <= as_of`.
         kind, subject: only those of this kind, on this subject.
+        after: only those behind this sequence.
         limit: at most so many, counted from the end that comes first.
 
         Raises `ArgumentError`, and `LedgerError` for a row that is not in the ledger's format.
@@ -125,10 +127,25 @@ class Ledger:
             query = query.where(ENTRIES.c.kind == check_kind(kind))
         if subject is not None:
             query = query.where(ENTRIES.c.subject == subject)
+        if after is not None:
+            query = query.where(ENTRIES.c.sequence > after)
         if limit is not None:
             query = query.limit(int(check_at_least("limit", limit, 1)))
         with self._transaction() as connection:
             return [read_entry(row._asdict()) for row in connection.execute(query)]
+
+    def subjects(self, kind: str, *, prefix: str = "") -> set[str]:
+        """What the entries of a kind are on, or those of it that begin with `prefix`; no payload is read."""
+        from sqlalchemy import select
+
+        from toolkit.ledger.schema import ENTRIES
+
+        query = select(ENTRIES.c.subject).where(ENTRIES.c.kind == check_kind(kind))
+        if prefix:
+            query = query.where(ENTRIES.c.subject.startswith(prefix, autoescape=True))
+        with self._transaction() as connection:
+            found = connection.execute(query).scalars()
+            return {subject for subject in found if subject.startswith(prefix)}  # SQLite's LIKE does not mind case
 
     def position(self) -> Position:
         """The last sequence and its hash: publish it elsewhere, and `verify` finds a tail that was cut off."""

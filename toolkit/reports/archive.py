@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.checks import check_in
 from toolkit.digests import digest_file
-from toolkit.errors import ArchiveError, ArgumentError
+from toolkit.errors import ArchiveError, ArgumentError, UnknownNameError
 from toolkit.reports.save import RESULTS
 from toolkit.windows import parse_instant
 from toolkit.workspace import Workspace, current_actor
@@ -34,12 +34,18 @@ MANIFEST = "manifest.json"
 NOTEBOOK = "report.ipynb"
 PAGE = "report.html"
 FAILED = "failed"
+COMPARE = "compare"
 PUBLISHED = "report.published"
 
 _STAGING = ".staging"
+QUARANTINE = ".quarantine"
+NOT_TEMPLATES = (COMPARE, FAILED, QUARANTINE, _STAGING)
+"""Folders of the archive that hold no published versions."""
+
 _STALE_SECONDS = 24 * 60 * 60
 _REFERENCE = re.compile(r"(?P<template>[^/@]+)/(?P<subject>[^/@]+)(?:@(?P<version>latest|[0-9]+))?")
-_VERSION = re.compile(r"v([0-9]{4,})")
+_VERSION = re.compile(r"v([0-9]{4}|[1-9][0-9]{4,17})")  # one name for a number, and none that no database can hold
+_TOMBSTONE = re.compile(_VERSION.pattern + r"\.tombstone\.json")
 
 
 @dataclass(frozen=True, order=True)
@@ -99,23 +105,56 @@ class Slot(NamedTuple):
 
 def list_reports(workspace: Workspace, template: str | None = None, subject: str | None = None) -> list[Reference]:
     """Every published version, by template, subject and number, or those of one template or subject."""
-    found = []
-    for of_template in _folders(workspace.reports):
-        # Staging folders come and go while others look: what is not asked for is not entered.
-        if of_template.name in (FAILED, _STAGING) or template not in (None, of_template.name):
-            continue
-        for series in _folders(of_template):
-            if subject in (None, series.name):
-                versions = (_VERSION.fullmatch(folder.name) for folder in _folders(series))
-                found += [Reference(of_template.name, series.name, int(match[1])) for match in versions if match]
-    return sorted(found)
+    return sorted(reference for reference, _ in scan_versions(workspace, template, subject))
 
 
-def _folders(folder: Path) -> list[Path]:
-    """The folders in a folder; none when it is not there."""
+def scan_versions(
+    workspace: Workspace, template: str | None = None, subject: str | None = None
+) -> Iterator[tuple[Reference, str]]:
+    """Every published version and its folder, in no order; no folder is entered that was not asked for."""
+    for of_template, of_subject, version, path in scan_folders(workspace, template, subject):
+        yield Reference(of_template, of_subject, version), path
+
+
+def scan_folders(
+    workspace: Workspace, template: str | None = None, subject: str | None = None
+) -> Iterator[tuple[str, str, int, str]]:
+    """The same as plain values: template, subject, number and folder, for who walks ten thousand of them."""
+    for series, folder in _scan_series(workspace, template, subject):
+        for name, path in _list(folder, folders=True):
+            if match := _VERSION.fullmatch(name):
+                yield series.template, series.subject, int(match[1]), path
+
+
+def scan_tombstones(workspace: Workspace) -> Iterator[Reference]:
+    """Every version that has a tombstone, in no order."""
+    for series, folder in _scan_series(workspace):
+        for name, _ in _list(folder, folders=False):
+            if match := _TOMBSTONE.fullmatch(name):
+                yield series.at(int(match[1]))
+
+
+def _scan_series(
+    workspace: Workspace, template: str | None = None, subject: str | None = None
+) -> Iterator[tuple[Reference, str]]:
+    for of_template, parent in _pick(str(workspace.reports), template):
+        if of_template not in NOT_TEMPLATES:  # staging folders come and go while others look
+            for of_subject, folder in _pick(parent, subject):
+                yield Reference(of_template, of_subject), folder
+
+
+def _pick(folder: str, name: str | None) -> list[tuple[str, str]]:
+    """The folder of this name in a folder, there or not; without a name, every one."""
+    if name is None:
+        return _list(folder, folders=True)
+    return [] if name in (".", "..") else [(name, f"{folder}/{name}")]
+
+
+def _list(folder: str, *, folders: bool) -> list[tuple[str, str]]:
+    """The folders or the files in a folder, name and path; none when it is not there."""
     try:
         with os.scandir(folder) as entries:
-            return [Path(entry.path) for entry in entries if entry.is_dir()]
+            return [(entry.name, entry.path) for entry in entries if entry.is_dir() == folders]
     except (FileNotFoundError, NotADirectoryError):
         return []
 
@@ -123,17 +162,35 @@ def _folders(folder: Path) -> list[Path]:
 def find_report(workspace: Workspace, reference: str | Reference) -> Reference:
     """The published version that a reference names; the latest when it names no number.
 
-    Raises `UnknownNameError` with the nearest reference, `ArgumentError` for what is not a reference.
+    Raises `UnknownNameError` with the nearest reference, or with when and why the version was pruned, and
+    `ArgumentError` for what is not a reference.
     """
     asked = Reference.parse(reference) if isinstance(reference, str) else reference
     versions = list_reports(workspace, asked.template, asked.subject)
     if asked.version is None and versions:
         return versions[-1]
     if asked not in versions:
+        _refuse_pruned(workspace, asked)
         published = versions or list_reports(workspace)
         allowed = [str(each) for each in published] if asked.version else [each.series for each in published]
         check_in(str(asked), dict.fromkeys(allowed), noun="report")
     return asked
+
+
+def _refuse_pruned(workspace: Workspace, asked: Reference) -> None:
+    """Raise `UnknownNameError` for a version that retention has removed."""
+    from toolkit.reports.tombstones import read_tombstone
+
+    if asked.version is not None and (tombstone := read_tombstone(workspace, asked)) is not None:
+        raise UnknownNameError(
+            f"report {str(asked)!r} was pruned at {tombstone.pruned_at} ({tombstone.rule}); what is left of it is its "
+            f"tombstone, and the ledger's record of it: its manifest was {tombstone.manifest_digest}"
+        )
+
+
+def tombstone_path(workspace: Workspace, reference: Reference) -> Path:
+    """Where the tombstone of a version stands, if it has one."""
+    return workspace.reports / reference.template / reference.subject / f"{reference.folder_name}.tombstone.json"
 
 
 def report_folder(workspace: Workspace, reference: Reference) -> Path:
@@ -214,19 +271,25 @@ def publish(
     """
     parent = workspace.reports / series.template / series.subject
     while True:
-        taken = [each.version or 0 for each in list_reports(workspace, series.template, series.subject)]
-        reference = series.at(max([after, *taken]) + 1)
+        reference = series.at(max(after, _last_taken(parent)) + 1)
         finish(reference)
         parent.mkdir(parents=True, exist_ok=True)  # last: a disk that is full shows before it leaves an empty folder
         if move_folder(staged, parent / reference.folder_name):
             return reference
 
 
+def _last_taken(parent: Path) -> int:
+    """The highest number in a series that is taken, by a version or by a tombstone."""
+    names = [name for folders in (True, False) for name, _ in _list(str(parent), folders=folders)]
+    matches = [match for name in names if (match := _VERSION.fullmatch(name) or _TOMBSTONE.fullmatch(name))]
+    return max((int(match[1]) for match in matches), default=0)
+
+
 def move_folder(staged: Path, target: Path) -> bool:
     """Rename a folder onto a fresh name, its content on disk first; False when the name is taken."""
     for path in sorted(staged.rglob("*")):
-        _sync(path)
-    _sync(staged)
+        sync(path)
+    sync(staged)
     try:
         staged.rename(target)
     except OSError as err:
@@ -234,11 +297,12 @@ def move_folder(staged: Path, target: Path) -> bool:
             return False
         raise ArchiveError(f"{target.name} could not be published: {err}") from err
     for folder in target.parents[:3]:
-        _sync(folder)
+        sync(folder)
     return True
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring a file, or a folder's list of names, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -248,38 +312,27 @@ def _sync(path: Path) -> None:
 
 def reconcile(workspace: Workspace, ledger: Ledger) -> None:
     """Record every version on disk that the ledger lacks: its process died between rename and append."""
-    for reference in list_unrecorded(workspace, {entry.subject for entry in ledger.entries(kind=PUBLISHED)}):
+    for reference in list_unrecorded(workspace, ledger.subjects(PUBLISHED)):
         record_publication(workspace, ledger, reference, recovered=True)
 
 
 def list_unrecorded(workspace: Workspace, recorded: Collection[str]) -> list[Reference]:
     """Every published version that is not among those recorded; ask the ledger first, then this."""
-    return [
-        reference
-        for reference in list_reports(workspace)
-        if str(reference) not in recorded and (report_folder(workspace, reference) / MANIFEST).is_file()
-    ]
+    return sorted(
+        Reference(template, subject, version)
+        for template, subject, version, path in scan_folders(workspace)
+        if f"{template}/{subject}@{version}" not in recorded and Path(path, MANIFEST).is_file()
+    )
 
 
 def record_publication(workspace: Workspace, ledger: Ledger, reference: Reference, *, recovered: bool = False) -> None:
     """Append the ledger row of a published version, all of it read from the version's own folder; once."""
     manifest = load_manifest(workspace, reference)
     folder = report_folder(workspace, reference)
-    earlier = [
-        each
-        for each in list_reports(workspace, reference.template, reference.subject)
-        if (each.version or 0) < (reference.version or 0)
-    ]
-    payload = {
-        "reference": str(reference),
-        "manifest_digest": digest_file(folder / MANIFEST),
-        "results_digest": digest_file(folder / RESULTS),
-        "template_digest": manifest["template"]["digest"],
-        "parameters": parameters_text(manifest["parameters"]),
-        "supersedes": str(earlier[-1]) if earlier else None,
-    }
-    if manifest.get("slot"):
-        payload["slot"] = manifest["slot"]
+    versions = list_reports(workspace, reference.template, reference.subject)
+    earlier = [each for each in versions if each < reference]
+    payload, effective_at = describe_publication(reference, manifest, folder)
+    payload["supersedes"] = str(earlier[-1]) if earlier else None
     if recovered:
         payload["recovered"] = True
     ledger.append(
@@ -287,15 +340,36 @@ def record_publication(workspace: Workspace, ledger: Ledger, reference: Referenc
         subject=str(reference),
         payload=payload,
         actor=current_actor(),
-        effective_at=parse_instant(manifest["as_of"] or manifest["started_at"]),
+        effective_at=effective_at,
         once=True,  # the run and another run's reconcile may be here at the same moment
     )
 
 
+def describe_publication(
+    reference: Reference, manifest: dict[str, Any], folder: Path
+) -> tuple[dict[str, Any], datetime]:
+    """What the ledger records of a version with this manifest, and the time it speaks of.
+
+    Raises `KeyError`, `TypeError`, `ValueError` or `FileNotFoundError` for what is the manifest of no report.
+    """
+    payload = {
+        "reference": str(reference),
+        "manifest_digest": digest_file(folder / MANIFEST),
+        "results_digest": digest_file(folder / RESULTS),
+        "template_digest": manifest["template"]["digest"],
+        "parameters": parameters_text(manifest["parameters"]),
+    }
+    payload |= {key: manifest[key] for key in ("slot", "batch") if manifest.get(key)}  # what the run was for
+    return payload, parse_instant(manifest["as_of"] or manifest["started_at"])
+
+
 def last_recorded(ledger: Ledger, series: Reference) -> int:
     """The highest version of a report that the ledger knows; 0 when it knows none."""
-    recorded = [Reference.parse(entry.subject) for entry in ledger.entries(kind=PUBLISHED)]
-    return max((each.version or 0 for each in recorded if each.series == series.series), default=0)
+    from toolkit.reports.tombstones import PRUNED
+
+    prefix = f"{series.series}@"
+    recorded = {Reference.parse(each) for kind in (PUBLISHED, PRUNED) for each in ledger.subjects(kind, prefix=prefix)}
+    return max((each.version or 0 for each in recorded), default=0)
 
 
 def parameters_text(parameters: dict[str, Any]) -> str:

@@ -37,9 +37,10 @@ def lint_template(template: Template) -> list[str]:
         problems.append(f"{len(code)} code cells; at most {MOST_CODE_CELLS}")
     for number, cell in code:
         problems += [f"cell {number}: {problem}" for problem in _lint_code(cell)]
-    if not code or not _saves(cell_source(code[-1][1])):
+    saved = _saved(cell_source(code[-1][1])) if code else None
+    if saved is None:
         problems.append("the last code cell does not save; end with tk.reports.save(...)")
-    return problems
+    return [*problems, *_lint_trends(template, saved)]
 
 
 def _lint_prose(notebook: dict[str, Any]) -> Iterator[str]:
@@ -112,8 +113,20 @@ def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
     return [node.module or "."] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
 
 
-def _saves(source: str) -> bool:
+def _lint_trends(template: Template, saved: set[str | None] | None) -> Iterator[str]:
+    """A trend of a record that is never saved would stay empty for ever; behind `**` any record may be."""
+    if saved is None or None in saved:
+        return
+    for trend in template.trends:
+        if (record := trend.split(".")[0]) not in saved:
+            names = ", ".join(sorted(name for name in saved if name)) or "nothing"
+            yield f"the trend {trend!r} follows {record!r}, and the last code cell saves {names}"
+
+
+def _saved(source: str) -> set[str | None] | None:
+    """The records that a cell saves by name, with None for those behind `**`; None when it does not save."""
     tree = _parse(source)
-    return tree is not None and any(
-        isinstance(node, ast.Call) and ast.unparse(node.func).endswith("reports.save") for node in ast.walk(tree)
-    )
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("reports.save"):
+            return {keyword.arg for keyword in node.keywords}
+    return None

@@ -6,14 +6,72 @@ import platform
 import re
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolkit.digests import digest_file, digest_value
+from toolkit.windows import format_instant
+from toolkit.workspace import current_actor
+
+if TYPE_CHECKING:
+    from toolkit.reports.engine import Execution
+    from toolkit.reports.run import Run
 
 SCHEMA_VERSION = 1
 """Of `manifest.json`; a change of a key's name or meaning raises it."""
+
+
+def describe_run(
+    run: Run, execution: Execution, provenance: Mapping[str, Any], results: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Everything in the manifest that does not depend on the version's number."""
+    template, request = run.template, run.request
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "template": {"name": template.name, "origin": template.origin, "digest": template.digest},
+        "subject": run.series.subject,
+        "parameters": run.parameters,
+        "as_of": run.as_of,
+        "slot": request.slot.to_dict() if request.slot else None,
+        "batch": request.item.to_dict() if request.item else None,
+        "windows": find_windows(results),
+        "trends": list(template.trends),
+        "toolkit": describe_toolkit(),
+        "workspace": find_commit(run.workspace.root),
+        "definitions": provenance["definitions"],
+        "sources": provenance["sources"],
+        "repositories": provenance["repositories"],
+        "environment": describe_environment(),
+        "kernel": _describe_kernel(run, execution),
+        "ledger": {"sequence": run.position.sequence, "hash": run.position.hash},
+        "started_at": format_instant(run.started_at),
+        "finished_at": format_instant(datetime.now(UTC)),
+        "actor": _describe_actor(),
+    }
+
+
+def _describe_kernel(run: Run, execution: Execution) -> dict[str, Any]:
+    from toolkit.reports.engine import RUNNER_KERNEL
+
+    interpreter = "runner" if run.kernel == RUNNER_KERNEL else "kernelspec"
+    known = {"name": run.kernel, "interpreter": interpreter, "start": execution.start}
+    return known | ({"cold_reason": execution.cold_reason} if execution.cold_reason else {})
+
+
+def _describe_actor() -> dict[str, Any]:
+    """Who acted, as far as they say it themselves: the name of a user of this machine stays in the ledger."""
+    actor = current_actor()
+    return {"name": actor.name if actor.assurance == "asserted" else None, "assurance": actor.assurance}
+
+
+def notebook_bytes(notebook: Any) -> bytes:
+    """A notebook as its file's bytes."""
+    import nbformat
+
+    text: str = nbformat.writes(notebook)
+    return (text + "\n").encode()
 
 
 def describe_toolkit() -> dict[str, Any]:

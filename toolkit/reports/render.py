@@ -36,13 +36,40 @@ def render_html(
     return str(page)
 
 
+def _find_lexer(notebook: Any) -> str:
+    """The Pygments lexer of a notebook's code; plain text for a language that it does not know."""
+    from pygments.lexers import find_lexer_class_by_name
+    from pygments.util import ClassNotFound
+
+    language = notebook.metadata.get("language_info", {})
+    named = language.get("pygments_lexer", language.get("name", "ipython3"))
+    try:
+        find_lexer_class_by_name(named)
+    except (ClassNotFound, AttributeError):  # a mapping: CodeMirror's own form
+        return "text"
+    return str(named)
+
+
 @cache
 def _exporter() -> Any:
-    from nbconvert.exporters import HTMLExporter
+    from nbconvert.exporters import HTMLExporter, TemplateExporter
+    from nbconvert.filters.highlight import Highlight2HTML
 
-    return HTMLExporter(
+    class PageExporter(HTMLExporter):
+        """nbconvert's HTML exporter without what our template does itself.
+
+        Its own last step parses the whole page again, for the words of images and the focus of cells, and between
+        preprocessors it checks the notebook over and over: together most of what rendering costs.
+        """
+
+        def from_notebook_node(self, nb: Any, resources: Any = None, **options: Any) -> Any:
+            self.register_filter("highlight_code", Highlight2HTML(pygments_lexer=_find_lexer(nb), parent=self))
+            return TemplateExporter.from_notebook_node(self, nb, resources, **options)
+
+    return PageExporter(
         template_name="html",
         extra_template_basedirs=[str(Path(__file__).resolve().parent)],
         exclude_anchor_links=True,
+        default_preprocessors=[],
         log=_LOG,
     )

@@ -1,9 +1,10 @@
 """Templates: parameterized notebooks, found by name, read without running them.
 
 A team's own template in the workspace's `templates/` comes before a shipped one of the same name. Any plain Papermill
-notebook is a template too; one that carries `toolkit` metadata (`{"subject": "{experiment}", "reads": [...]}`) also
-says what its reports are about. What a parameters cell declares is read by Python's own parser: Papermill's line
-reader drops a parameter whose comment holds an equals sign.
+notebook is a template too; one that carries `toolkit` metadata (`{"subject": "{experiment}", "reads": [...],
+"trends": [...]}`) also says what its reports are about, and which of their results a reader follows. What a parameters
+cell declares is read by Python's own parser: Papermill's line reader drops a parameter whose comment holds an equals
+sign.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from toolkit.workspace import Workspace
 PLAIN_SUBJECT = "default"
 """The subject of a template that names none."""
 
-_RESERVED = ("failed",)
+_RESERVED = ("compare", "failed")
 _CELL_TYPES = ("code", "markdown", "raw")
 _FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+_TREND = re.compile(r"\w+\.\w+")
 _MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 
@@ -62,6 +64,7 @@ class Template:
     origin: `shipped` with the toolkit, or the `workspace`'s own.
     subject: pattern of the subject of its reports, with parameters in braces.
     reads: the tables it says it reads.
+    trends: the results to follow over its reports' versions, each `record.statistic`; the first matter most.
     parameters: what its parameters cell declares, in order.
     parameterized: whether it has a cell tagged `parameters` at all.
     declared: whether it carries `toolkit` metadata; a plain Papermill notebook does not.
@@ -76,6 +79,7 @@ class Template:
     origin: Literal["shipped", "workspace"]
     subject: str
     reads: tuple[str, ...]
+    trends: tuple[str, ...]
     parameters: tuple[Parameter, ...]
     parameterized: bool
     declared: bool
@@ -130,7 +134,7 @@ def read_template(path: Path, origin: Literal["shipped", "workspace"] = "workspa
     if path.stem in _RESERVED:
         raise TemplateError(f"{shown}: a template cannot be called {path.stem!r}; the report archive uses that name")
     own = notebook["metadata"].get("toolkit")
-    subject, reads = _read_metadata(own, shown)
+    subject, reads, trends = _read_metadata(own, shown)
     language, kernel = _read_kernel(notebook)
     cell = next((cell for cell in notebook["cells"] if is_tagged(cell, "parameters")), None)
     title, summary = _read_heading(notebook)
@@ -142,6 +146,7 @@ def read_template(path: Path, origin: Literal["shipped", "workspace"] = "workspa
         origin=origin,
         subject=subject,
         reads=reads,
+        trends=trends,
         parameters=read_parameters(cell_source(cell), shown=shown) if cell and language == "python" else (),
         parameterized=cell is not None,
         declared=own is not None,
@@ -282,17 +287,24 @@ def _literal(value: ast.expr) -> tuple[bool, Any]:
         return False, None
 
 
-def _read_metadata(own: Any, shown: str) -> tuple[str, tuple[str, ...]]:
+def _read_metadata(own: Any, shown: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Subject, tables read and trends."""
     if own is None:
-        return PLAIN_SUBJECT, ()
-    subject = own.get("subject", PLAIN_SUBJECT) if isinstance(own, dict) else None
-    reads = own.get("reads", []) if isinstance(own, dict) else None
-    if not isinstance(subject, str) or not isinstance(reads, list) or not all(isinstance(name, str) for name in reads):
+        return PLAIN_SUBJECT, (), ()
+    given: dict[str, Any] = own if isinstance(own, dict) else {"subject": None}
+    subject, reads, trends = given.get("subject", PLAIN_SUBJECT), given.get("reads", []), given.get("trends", [])
+    if not (isinstance(subject, str) and _is_list_of(reads, str) and _is_list_of(trends, str)):
         raise TemplateError(
-            f"{shown}: notebook metadata toolkit == {own!r}, "
-            'must be like {"subject": "{experiment}", "reads": ["predictions"]}'
+            f"{shown}: notebook metadata toolkit == {own!r}, must be like "
+            '{"subject": "{experiment}", "reads": ["predictions"], "trends": ["readout.difference"]}'
         )
-    return subject, tuple(reads)
+    for trend in trends:
+        if _TREND.fullmatch(trend) is None:
+            raise TemplateError(
+                f"{shown}: trend {trend!r} in its notebook metadata, must be a saved record and one of its statistics, "
+                "like 'readout.difference'"
+            )
+    return subject, tuple(reads), tuple(trends)
 
 
 def _read_kernel(notebook: dict[str, Any]) -> tuple[str, str]:

@@ -9,14 +9,18 @@ next one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import Blocked, ContractError, NotReady, Skipped, ToolkitError
+from toolkit.errors import NotReady
 from toolkit.reports import Published, RunRequest, check_parameters, find_template, reconcile, run_report
+from toolkit.reports.engine import Start
+from toolkit.reports.outcomes import Outcome as RunOutcome
+from toolkit.reports.outcomes import Run, attempt
 from toolkit.reports.parameters import AS_OF
+from toolkit.reports.request import choose_start
 from toolkit.reports.runner import find_as_of
 from toolkit.schedule.claims import claim, sweep
 from toolkit.schedule.owed import Owed, find_done
@@ -26,36 +30,12 @@ from toolkit.workspace import Workspace
 if TYPE_CHECKING:
     from toolkit.ledger import Ledger
 
-Run = Callable[..., Published]
-"""`run_report`, or what stands in for it."""
-
-State = Literal["published", "skipped", "done", "running", "waiting", "refused", "failed"]
-
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of one slot.
+class Outcome(RunOutcome):
+    """What came of one slot: the outcome of its run, with the slot."""
 
-    Attributes
-    ----------
-    state: `published` now; `skipped`, as there is nothing to report; `done` by another process in the meantime;
-        `running` in another process; `waiting` for data that are not complete; `refused` by a rule or for data that
-        break their contract; `failed`.
-    reference: the report, when there is one.
-    reason: why there is none.
-    ready_on: from when on the data can be complete, if that is known.
-    """
-
-    owed: Owed
-    state: State
-    reference: str | None = None
-    reason: str | None = None
-    ready_on: datetime | None = None
-
-    @property
-    def needs_a_person(self) -> bool:
-        """Whether the next call will do no better by itself."""
-        return self.state in ("refused", "failed")
+    owed: Owed = field(kw_only=True)
 
 
 def run_due(
@@ -77,13 +57,22 @@ def run_due(
     from toolkit.ledger import open_ledger
 
     tell = progress or (lambda _: None)
+    start = choose_start("auto", workspace.settings, many=len(owed) > 1)
     complete_through = cache(lambda: find_as_of(workspace))
     outcomes = []
     with open_ledger(workspace.ledger) as ledger:
         reconcile(workspace, ledger)
         for number, each in enumerate(owed, start=1):
             tell_of_it = _tell_about(f"{each.slot} ({number} of {len(owed)})", tell)
-            outcome = _settle(workspace, ledger, each, run, complete_through, tell_of_it)
+            outcome = _settle(
+                workspace,
+                ledger,
+                each,
+                start=start,
+                run=run,
+                complete_through=complete_through,
+                tell=tell_of_it,
+            )
             if outcome.state != "published":  # which the run has told itself
                 tell_of_it(": ".join(filter(None, [outcome.state, outcome.reference or outcome.reason])))
             outcomes.append(outcome)
@@ -99,40 +88,24 @@ def _settle(
     workspace: Workspace,
     ledger: Ledger,
     owed: Owed,
+    *,
+    start: Start,
     run: Run,
     complete_through: Callable[[], datetime],
     tell: Callable[[str], None],
 ) -> Outcome:
+    def run_when_complete(request: RunRequest, **options: Any) -> Published:
+        _require_complete(workspace, owed, complete_through)
+        return run(request, **options)
+
     with claim(workspace, owed.slot) as ours:
         if not ours:
-            return Outcome(owed, "running", reason="another process is running it")
-        return _look_up(workspace, ledger, owed) or _run(workspace, owed, run, complete_through, tell)
-
-
-def _look_up(workspace: Workspace, ledger: Ledger, owed: Owed) -> Outcome | None:
-    found = find_done(workspace, ledger).get(owed.slot)
-    return None if found is None else Outcome(owed, "done", found.reference, found.reason)
-
-
-def _run(
-    workspace: Workspace,
-    owed: Owed,
-    run: Run,
-    complete_through: Callable[[], datetime],
-    tell: Callable[[str], None],
-) -> Outcome:
-    try:
-        _require_complete(workspace, owed, complete_through)
-        published = run(RunRequest(workspace.root, owed.template, owed.parameters, owed.slot), progress=tell)
-    except NotReady as err:
-        return Outcome(owed, "waiting", reason=str(err), ready_on=err.ready_on)
-    except Skipped as err:
-        return Outcome(owed, "skipped", reason=str(err))
-    except (Blocked, ContractError) as err:
-        return Outcome(owed, "refused", reason=str(err))
-    except ToolkitError as err:
-        return Outcome(owed, "failed", reason=str(err))
-    return Outcome(owed, "published", reference=str(published.reference))
+            return Outcome("running", reason="another process is running it", owed=owed)
+        found = find_done(workspace, ledger).get(owed.slot)
+        if found is not None:
+            return Outcome("done", found.reference, found.reason, owed=owed)
+        request = RunRequest(workspace.root, owed.template, owed.parameters, owed.slot, kernel=start)
+        return Outcome(**vars(attempt(request, run=run_when_complete, progress=tell)), owed=owed)
 
 
 def _require_complete(workspace: Workspace, owed: Owed, complete_through: Callable[[], datetime]) -> None:

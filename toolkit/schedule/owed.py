@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from toolkit.errors import ArgumentError, DefinitionError, Skipped
 from toolkit.reports import Slot
 from toolkit.reports.archive import PUBLISHED, list_unrecorded, load_manifest
-from toolkit.reports.runner import REFUSED
+from toolkit.reports.run import REFUSED
 from toolkit.schedule.definitions import ScheduleDefinition
 from toolkit.windows import Window, format_instant
 from toolkit.workspace import Workspace

@@ -13,6 +13,7 @@ from pydantic import Field
 from toolkit.checks import check_in
 from toolkit.digests import digest_file
 from toolkit.errors import DefinitionError, WorkspaceError, WorkspaceVersionError
+from toolkit.workspace.archiving import ArchiveSettings, RetentionSettings, find_credentials
 from toolkit.workspace.definitions import Definition, DefinitionT, validate
 from toolkit.workspace.documents import Document, Problem, read_toml, read_yaml
 from toolkit.workspace.environment import WORKSPACE_VARIABLE, workspace_variable
@@ -36,6 +37,15 @@ class RepositorySettings(Definition):
     path: str = Field(min_length=1, description="the git repository that debt reviews mine, relative to the workspace")
 
 
+class LimitSettings(Definition):
+    """What one run may cost; what is left out has no limit, but for what it may put out."""
+
+    cell_s: float | None = Field(default=None, gt=0, description="seconds that one cell may run")
+    run_s: float | None = Field(default=None, gt=0, description="seconds that a whole run may take")
+    memory_mib: float | None = Field(default=None, gt=0, description="MiB that a kernel may allocate (Linux)")
+    output_mib: float | None = Field(default=None, gt=0, description="MiB that the cells of a run may put out; 32")
+
+
 class Settings(Definition):
     """`toolkit.toml`: what the workspace is, and where its tables lie."""
 
@@ -43,7 +53,14 @@ class Settings(Definition):
     name: str = Field(min_length=1, description="the workspace's name")
     engine: Literal["duckdb"] = Field(default="duckdb", description="what reads the tables")
     tables: dict[str, TableSettings] = Field(description="where each table of the data contracts lies")
+    kernel: Literal["auto", "warm", "cold"] = Field(
+        default="auto",
+        description="how kernels start: forked from a warm process, from nothing, or (auto) warm in batches and 'due'",
+    )
+    limits: LimitSettings = Field(default=LimitSettings(), description="what one run may cost")
     repository: RepositorySettings | None = Field(default=None, description="the code that debt reviews look at")
+    retention: RetentionSettings | None = Field(default=None, description="which published versions are kept")
+    archive: ArchiveSettings | None = Field(default=None, description="where the archive's remote copy lies")
 
 
 @dataclass(frozen=True)
@@ -144,6 +161,8 @@ def open_workspace(path: str | Path | None = None) -> Workspace:
     document = read_toml(file)
     check_version(document, oldest=SCHEMA_VERSION)
     settings = validate(document, Settings)
+    if problems := list(find_credentials(document.data)):
+        raise document.error(problems)
     JOURNAL.note_definition(SETTINGS_FILE, digest_file(file))
     return Workspace(root, settings)
 

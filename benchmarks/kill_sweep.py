@@ -1,0 +1,193 @@
+"""Does a killed batch leave anything half done, lost or running? SIGKILL at random moments, over and over.
+
+A driver runs a batch of small reports, warm and cold in turn, on two workers, and is killed (it alone, not its kernels)
+somewhere between its start and the end of the batch. After each kill, and without any repair: every version that can be
+seen is whole, byte for byte as its manifest says; every version seen before is still there; and within a second no
+kernel and no zygote of the driver is left. Then the record is reconciled, as the next command would, and the whole
+archive must verify. At the end the batches are resumed, and every item must be there exactly once.
+
+    python benchmarks/kill_sweep.py [KILLS] [SEED]
+
+Prints Markdown. Exits 1 when anything was truncated, half visible, lost, doubled or orphaned.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT))  # run as a script, from any folder
+
+from toolkit.digests import digest_file  # noqa: E402
+from toolkit.ledger import open_ledger  # noqa: E402
+from toolkit.reports import list_reports, load_manifest, reconcile, report_folder, verify_all  # noqa: E402
+from toolkit.workspace import Workspace, open_workspace  # noqa: E402
+
+KILLS = 300
+ITEMS = 12
+GONE_WITHIN_S = 1.0
+WRONGS = ("truncated", "half visible", "lost", "unverified", "orphaned", "made twice", "never made", "not resumed")
+CELLS = (
+    "item: int = 0  # of the batch\nsize: int = 1000  # of the results",
+    "import toolkit as tk\nfrom toolkit.records import ResultRow, Shown",
+    (
+        "class Made(Shown):\n    def to_rows(self):\n"
+        "        return [ResultRow(key=str(item), statistic='number', value=number) for number in range(size)]"
+    ),
+    "tk.reports.save(made=Made())",
+)
+
+
+def make_workspace(root: Path) -> Workspace:
+    (root / "templates").mkdir(parents=True)
+    (root / "toolkit.toml").write_text('schema_version = 2\nname = "killed"\n\n[tables]\n')
+    notebook: Any = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    notebook.metadata["toolkit"] = {"subject": "all", "reads": []}
+    (root / "templates" / "made.ipynb").write_text(nbformat.writes(notebook), encoding="utf-8")
+    return open_workspace(root)
+
+
+def start_driver(workspace: Workspace, kernel: str, log: Path) -> subprocess.Popen[bytes]:
+    items = ",".join(map(str, range(ITEMS)))
+    command = ["run", "made", "--each", f"item={items}", "--workers", "2", "--kernel", kernel]
+    with log.open("ab") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "toolkit.cli", *command],
+            cwd=workspace.root,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT), "TMPDIR": str(log.parent / "t")},
+            stdout=stream,
+            stderr=stream,
+        )
+
+
+def find_left(mark: bytes, driver: int) -> list[int]:
+    """Kernels and zygotes that the driver has started and that live: they have its folder for temporary files."""
+    left = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit() or int(folder.name) in (driver, os.getpid()):
+            continue
+        try:
+            state = (folder / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            if state != "Z" and mark in (folder / "environ").read_bytes():
+                left.append(int(folder.name))
+        except OSError:
+            continue
+    return left
+
+
+def wait_until_gone(mark: bytes, driver: int) -> float:
+    """Seconds until nothing of the driver is left; infinity if something is after ten."""
+    start = time.perf_counter()
+    while find_left(mark, driver):
+        if time.perf_counter() - start > 10:
+            return float("inf")
+        time.sleep(0.02)
+    return time.perf_counter() - start
+
+
+def look(workspace: Workspace, seen: set[str]) -> Counter[str]:
+    """What is wrong with the archive as anybody would see it now."""
+    wrong: Counter[str] = Counter()
+    found = list_reports(workspace)
+    wrong["lost"] += len(seen - {str(reference) for reference in found})
+    for reference in found:
+        if str(reference) in seen:
+            continue
+        folder = report_folder(workspace, reference)
+        manifest = load_manifest(workspace, reference)
+        files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        if files != {"manifest.json", *(entry["path"] for entry in manifest["files"])}:
+            wrong["half visible"] += 1
+        if any(digest_file(folder / entry["path"]) != entry["digest"] for entry in manifest["files"]):
+            wrong["truncated"] += 1
+        seen.add(str(reference))
+    return wrong
+
+
+def finish(workspace: Workspace, log: Path) -> Counter[str]:
+    """Resume every batch that was planned; each item must be there exactly once."""
+    wrong: Counter[str] = Counter()
+    with log.open("ab") as stream:
+        for path in sorted((workspace.ledger.parent / "batches").glob("*.json")):
+            command = [sys.executable, "-m", "toolkit.cli", "run", "--resume", path.stem, "--workers", "2"]
+            done = subprocess.run(
+                command, cwd=workspace.root, env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+                stdout=stream, stderr=stream, check=False,
+            )  # fmt: skip
+            wrong["not resumed"] += done.returncode != 0
+    made: Counter[tuple[str, int]] = Counter()
+    for reference in list_reports(workspace):
+        item = load_manifest(workspace, reference)["batch"]
+        made[item["batch"], item["item"]] += 1
+    wrong["made twice"] += sum(count > 1 for count in made.values())
+    planned = len(list((workspace.ledger.parent / "batches").glob("*.json"))) * ITEMS
+    wrong["never made"] += planned - len(made)
+    return wrong
+
+
+def main() -> int:
+    """Kill, look, and print what was found."""
+    kills = int(sys.argv[1]) if len(sys.argv) > 1 else KILLS
+    chance = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 7)
+    wrong: Counter[str] = Counter(dict.fromkeys(WRONGS, 0))
+    seen: set[str] = set()
+    gone: list[float] = []
+    killed_at: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as base:
+        workspace = make_workspace(Path(base) / "w")
+        log = Path(base) / "driver.log"
+        (Path(base) / "t").mkdir()
+        mark = f"TMPDIR={base}/t".encode()
+        lengths = {}
+        for kernel in ("warm", "cold"):
+            begun = time.perf_counter()
+            start_driver(workspace, kernel, log).wait()
+            lengths[kernel] = time.perf_counter() - begun
+        wrong += look(workspace, seen)
+        for number in range(kills):
+            kernel = ("warm", "cold")[number % 2]
+            before = len(list_reports(workspace))
+            driver = start_driver(workspace, kernel, log)
+            time.sleep(chance.uniform(0, lengths[kernel]))
+            over = driver.poll() is not None
+            driver.send_signal(signal.SIGKILL)
+            driver.wait()
+            gone.append(wait_until_gone(mark, driver.pid))
+            wrong["orphaned"] += gone[-1] > GONE_WITHIN_S
+            wrong += look(workspace, seen)
+            made = len(list_reports(workspace)) - before
+            killed_at["over" if over else "before the first report" if not made else "among the reports"] += 1
+            with open_ledger(workspace.ledger) as ledger:
+                reconcile(workspace, ledger)
+            if number % 20 == 19 or number == kills - 1:
+                wrong["unverified"] += len(verify_all(workspace))
+                print(f"==> {number + 1} kills, {len(seen)} reports, {dict(wrong)}", file=sys.stderr, flush=True)
+        wrong += finish(workspace, log)
+        wrong["unverified"] += len(verify_all(workspace))
+        reports = len(list_reports(workspace))
+        if any(wrong.values()):
+            print(log.read_text(errors="replace")[-4000:], file=sys.stderr)
+    print(f"{kills} kills, {json.dumps(dict(killed_at))}; {reports} reports in the end.\n")
+    print("| what | how many |\n|---|---|")
+    for what in WRONGS:
+        print(f"| {what} | {wrong[what]} |")
+    gone.sort()
+    print(f"| seconds until the last kernel was gone: median, longest | {gone[kills // 2]:.2f}, {gone[-1]:.2f} |")
+    return int(any(wrong.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
