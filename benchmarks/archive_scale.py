@@ -19,13 +19,11 @@ from pathlib import Path
 from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "reports"))
+sys.path.insert(0, str(ROOT / "tests" / "archive"))
 
 from synthetic_archive import START, make_archive, make_files, make_manifest  # noqa: E402 - the tests' folder comes first
 
-from toolkit.digests import document_bytes  # noqa: E402 - as above
-from toolkit.ledger import Ledger, open_ledger  # noqa: E402 - as above
-from toolkit.reports import (  # noqa: E402 - as above
+from toolkit.archive import (  # noqa: E402 - as above
     Reference,
     list_reports,
     reconcile,
@@ -33,8 +31,10 @@ from toolkit.reports import (  # noqa: E402 - as above
     verify_all,
     verify_report,
 )
-from toolkit.reports.archive import last_recorded, open_staging, publish, record_publication  # noqa: E402 - as above
-from toolkit.reports.index import refresh  # noqa: E402 - as above
+from toolkit.archive.index import refresh  # noqa: E402 - as above
+from toolkit.archive.versions import last_recorded, open_staging, publish, record_publication  # noqa: E402 - as above
+from toolkit.digests import document_bytes  # noqa: E402 - as above
+from toolkit.ledger import Ledger, open_ledger  # noqa: E402 - as above
 from toolkit.workspace import Workspace  # noqa: E402 - as above
 
 VERSIONS = 10_000
@@ -109,7 +109,7 @@ def main() -> int:
         ):
             found = len(search_reports(workspace, **conditions))
             measure(f"find {name}: {found:,}", lambda given=conditions: search_reports(workspace, **given), runs=10)
-            with patch("toolkit.reports.index._fill"):
+            with patch("toolkit.archive.index._fill"):
                 measure("… the query alone", lambda given=conditions: search_reports(workspace, **given), runs=10)
         size = (workspace.reports / ".index.sqlite").stat().st_size
         print(f"\nThe index takes {size / 2**20:,.1f} MiB. Finding includes bringing the index up to date.")

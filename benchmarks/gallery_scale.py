@@ -16,9 +16,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from browser.chromium import Browser, open_browser
-from reports.synthetic_archive import make_archive
+from archive.synthetic_archive import make_archive
 
-from toolkit.reports import write_gallery
+from toolkit.archive import write_gallery
 from toolkit.workspace import Workspace
 
 SUBJECTS, VERSIONS, REFUSED = 200, 50, 300

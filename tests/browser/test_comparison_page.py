@@ -6,8 +6,8 @@ import pytest
 from browser.chromium import PHONE_PX
 from compared_reports import make_two_versions, row, write_report
 
-from toolkit.reports import compare_reports, comparison_html
-from toolkit.reports.comparison_page import MOST_OPEN
+from toolkit.archive import compare_reports, comparison_html
+from toolkit.archive.comparison_page import MOST_OPEN
 
 CONTRAST = """
     const part = v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;

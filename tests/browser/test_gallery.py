@@ -6,7 +6,7 @@ import pytest
 from browser.chromium import PHONE_PX
 from laid_reports import found, headline, lay, number, read, stop
 
-from toolkit.reports import write_gallery
+from toolkit.archive import write_gallery
 from toolkit.workspace import open_workspace
 
 EVIL = "<img src=x onerror='document.title=1'><script>document.title = 'taken over'</script>\u2028&amp;"

@@ -6,9 +6,10 @@ import pytest
 from compared_reports import make_two_versions
 
 from toolkit import reports
+from toolkit.archive import Reference, compare_reports
+from toolkit.archive.changes import REL_TOLERANCE
 from toolkit.cli import comparisons
-from toolkit.reports import Reference, Reproduction, compare_reports
-from toolkit.reports.changes import REL_TOLERANCE
+from toolkit.reports import Reproduction
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from typing import Any
 import nbformat
 import pytest
 
+from toolkit.archive import list_reports, load_manifest
+from toolkit.archive import versions as report_archive
 from toolkit.errors import ArchiveError, ParameterError, UnknownNameError
 from toolkit.ledger import open_ledger
-from toolkit.reports import archive as report_archive
-from toolkit.reports import list_reports, load_manifest
 from toolkit.reports.batch import (
     Batch,
     Crew,

@@ -14,8 +14,8 @@ import nbformat
 import pytest
 from dask_cluster import Cluster, cluster
 
+from toolkit.archive import list_reports, verify_all
 from toolkit.errors import MissingExtraError, UsageError
-from toolkit.reports import list_reports, verify_all
 from toolkit.reports.batch import plan_batch, run_batch
 from toolkit.reports.cluster import open_cluster
 from toolkit.workspace import Workspace, open_workspace

@@ -16,9 +16,10 @@ from typing import Any
 import nbformat
 import pytest
 
+from toolkit.archive import list_reports, verify_all
 from toolkit.errors import Blocked, DefinitionError, ParameterError, RunError
 from toolkit.ledger import open_ledger
-from toolkit.reports import Published, RunRequest, list_reports, run_report, verify_all
+from toolkit.reports import Published, RunRequest, run_report
 from toolkit.reports.request import Kernel
 from toolkit.workspace import Workspace, open_workspace
 

@@ -11,23 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.archive import Reference, list_reports, load_manifest, report_folder, versions
+from toolkit.archive.changes import Tolerance
+from toolkit.archive.compare import Version, compare_versions
 from toolkit.digests import digest_bytes, document_bytes
 from toolkit.errors import UnknownNameError
 from toolkit.ledger import open_ledger
 from toolkit.privacy import Redactor
-from toolkit.reports import (
-    Reference,
-    RunRequest,
-    archive,
-    list_reports,
-    load_manifest,
-    manifest,
-    report_folder,
-    reproduce_report,
-    run_report,
-)
-from toolkit.reports.changes import Tolerance
-from toolkit.reports.compare import Version, compare_versions
+from toolkit.reports import RunRequest, manifest, reproduce_report, run_report
 from toolkit.reports.pins import PinError, Pins, find_in_history, find_later_definitions, lay_workspace, read_pins
 from toolkit.reports.reproduction import _answer
 from toolkit.reports.rerun import Rerun, _choose_kernel, _read_results, _restore_template
@@ -337,7 +328,7 @@ def test_another_ledger_than_the_one_that_was_read(workspace, before, why):
     with open_ledger(workspace.ledger) as ledger:
         for subject in before:
             append(ledger, subject)
-        archive.record_publication(workspace, ledger, Reference("sums", "all", 1))
+        versions.record_publication(workspace, ledger, Reference("sums", "all", 1))
     assert refusal(workspace) == (why,)
 
 

@@ -16,20 +16,11 @@ from typing import Any
 import nbformat
 import pytest
 
+from toolkit.archive import list_reports, load_manifest, load_results, verify_all
+from toolkit.archive import versions as report_archive
 from toolkit.errors import DefinitionError, NotReady, ParameterError, RunError, TemplateError
 from toolkit.ledger import open_ledger
-from toolkit.reports import (
-    Published,
-    RunRequest,
-    find_template,
-    list_reports,
-    load_manifest,
-    load_results,
-    run_report,
-    runner,
-    verify_all,
-)
-from toolkit.reports import archive as report_archive
+from toolkit.reports import Published, RunRequest, find_template, run_report, runner
 from toolkit.reports.engine import CellFailure, Execution, choose_kernel, first_line, kernel_environment
 from toolkit.workspace import Workspace, open_workspace
 
@@ -74,8 +65,8 @@ def test_the_manifest_says_what_the_report_was_made_of(published: Published) -> 
     assert manifest == json.loads((published.folder / "manifest.json").read_bytes())
     assert manifest.keys() == {
         "schema_version", "reference", "template", "subject", "parameters", "as_of", "slot", "batch", "windows",
-        "trends", "toolkit", "workspace", "definitions", "sources", "repositories", "environment", "kernel", "ledger", "started_at",
-        "finished_at", "actor", "privacy", "files",
+        "trends", "toolkit", "workspace", "definitions", "sources", "repositories", "environment", "kernel", "ledger",
+        "started_at", "finished_at", "actor", "privacy", "files",
     }  # fmt: skip
     assert manifest["template"]["name"] == "saves"
     assert manifest["parameters"] == {"city": "oslo", "as_of": "2013-05-01T00:00:00Z", "levels": [3, 4]}
@@ -186,7 +177,10 @@ def test_a_failure_keeps_its_notebook_and_touches_nothing_else(archive: Workspac
 def test_a_dead_kernel_is_a_failure_that_names_the_cell_and_keeps_its_last_words(
     workspace: Workspace, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(RunError, match=r"^dies failed in code cell 1 of 1 \(import os\): KernelDied: the kernel ended itself with exit code 7"):
+    with pytest.raises(
+        RunError,
+        match=r"^dies failed in code cell 1 of 1 \(import os\): KernelDied: the kernel ended itself with exit code 7",
+    ):
         run_report(RunRequest(workspace.root, "dies"))
     (kept,) = (workspace.reports / "failed" / "dies" / "default").iterdir()
     assert "last words" in (kept / "kernel.log").read_text()
@@ -197,7 +191,7 @@ def test_two_failures_at_one_instant_are_both_kept(workspace: Workspace, monkeyp
     notebook: Any = nbformat.read(workspace.templates / "fails.ipynb", as_version=4)
     failed = Execution(notebook, failure=CellFailure(None, "RuntimeError", "no kernel"))
     monkeypatch.setattr("toolkit.reports.engine.execute", lambda *_, **__: failed)
-    monkeypatch.setattr("toolkit.reports.archive.stamp", lambda _: "20130501T000000.000000Z")
+    monkeypatch.setattr("toolkit.archive.versions.stamp", lambda _: "20130501T000000.000000Z")
     for _ in range(2):
         with pytest.raises(RunError, match=r"^fails failed before its first cell: RuntimeError: no kernel"):
             run_report(RunRequest(workspace.root, "fails"))

@@ -7,11 +7,11 @@ from typing import Any
 import nbformat
 import pytest
 
+from toolkit.archive.writing import explained
 from toolkit.errors import ArchiveError, LedgerError, RunError
 from toolkit.ledger import open_ledger
 from toolkit.reports import RunRequest, run_report
 from toolkit.reports.engine import CellFailure, Execution
-from toolkit.reports.writing import explained
 from toolkit.workspace import Workspace
 
 FOLDER = Path("/w/reports")
@@ -63,7 +63,7 @@ def test_a_failure_that_cannot_be_kept_still_says_why_the_run_failed(
     def refuse(*_: object) -> bool:
         raise OSError(ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("toolkit.reports.archive.move_folder", refuse)
+    monkeypatch.setattr("toolkit.archive.versions.move_folder", refuse)
     with pytest.raises(RunError) as caught:
         run_report(RunRequest(workspace.root, "fails"))
     assert str(caught.value) == (

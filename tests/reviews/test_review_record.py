@@ -8,9 +8,10 @@ import shutil
 import pytest
 from reviewed_model import look, write_review
 
+from toolkit.archive import load_results
 from toolkit.data import open_source
 from toolkit.ledger import open_ledger
-from toolkit.reports import RunRequest, find_template, lint_template, load_results, run_report
+from toolkit.reports import RunRequest, find_template, lint_template, run_report
 from toolkit.reviews import judge_objectives, list_actions, list_experiments, list_incidents, list_reports
 from toolkit.windows import parse_instant
 from toolkit.workspace import Actor, open_workspace

@@ -14,10 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from toolkit.archive import Reference, list_reports, load_manifest, report_folder
+from toolkit.archive.versions import last_recorded, open_staging, publish, record_publication
 from toolkit.digests import document_bytes
 from toolkit.ledger import open_ledger
-from toolkit.reports import Published, Reference, RunRequest, list_reports, load_manifest, report_folder
-from toolkit.reports.archive import last_recorded, open_staging, publish, record_publication
+from toolkit.reports import Published, RunRequest
 from toolkit.reports.manifest import list_files
 from toolkit.schedule import Outcome, find_done, find_owed, load_schedules, run_due
 from toolkit.windows import Window, parse_instant

@@ -10,9 +10,10 @@ import nbformat
 import pytest
 from schedule_trial import MONTHS, cheap_run, fill, make_workspace, slots_published, write_report
 
+from toolkit.archive import Slot, list_reports, load_manifest, verify_all
 from toolkit.errors import Blocked, ContractError, LedgerError, NotReady, RunError, ToolkitError
 from toolkit.ledger import open_ledger
-from toolkit.reports import Published, RunRequest, Slot, list_reports, load_manifest, run_report, verify_all
+from toolkit.reports import Published, RunRequest, run_report
 from toolkit.reports.engine import CellFailure, Execution
 from toolkit.schedule import Outcome, due, find_done
 from toolkit.schedule.claims import claim

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from schedule_trial import SCHEDULE
 
+from toolkit.archive import Slot
 from toolkit.errors import ArgumentError, DefinitionError
-from toolkit.reports import Slot
 from toolkit.schedule import Done, ScheduleDefinition, find_next, find_owed, load_schedules, owed
 from toolkit.windows import Window, parse_instant
 from toolkit.workspace import Workspace

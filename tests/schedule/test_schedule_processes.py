@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from schedule_trial import MONTHS, fill, slots_published
 
+from toolkit.archive import list_reports, verify_all
 from toolkit.ledger import open_ledger, verify
-from toolkit.reports import list_reports, verify_all
 from toolkit.windows import parse_instant
 from toolkit.workspace import Workspace
 

@@ -10,21 +10,11 @@ import pytest
 from dask_cluster import cluster
 
 from conftest import copy_flights
+from toolkit.archive import find_report, load_results, report_folder, verify_all
 from toolkit.data import load_model, open_source
 from toolkit.errors import ParameterError
 from toolkit.ledger import open_ledger
-from toolkit.reports import (
-    BatchItem,
-    RunRequest,
-    find_report,
-    find_template,
-    lint_template,
-    list_templates,
-    load_results,
-    report_folder,
-    run_report,
-    verify_all,
-)
+from toolkit.reports import BatchItem, RunRequest, find_template, lint_template, list_templates, run_report
 from toolkit.reports.cluster import open_cluster
 from toolkit.signals import calibration, metric_changes, observe, segment_losses
 from toolkit.triage import candidates

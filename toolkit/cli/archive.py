@@ -11,8 +11,8 @@ from toolkit.cli.reports import References
 from toolkit.errors import ArchiveError, ArgumentError
 
 if TYPE_CHECKING:
-    from toolkit.reports.remote import Transfer
-    from toolkit.reports.retention import Pruning
+    from toolkit.archive.remote import Transfer
+    from toolkit.archive.retention import Pruning
 
 
 def prune(
@@ -30,18 +30,20 @@ def prune(
     The rules are [retention] in toolkit.toml. Each version leaves its tombstone: its number is never used again, and
     'verify' knows where it went.
     """
-    from toolkit.reports.retention import judge_retention
-    from toolkit.reports.retention import prune as prune_archive
+    from toolkit.archive.retention import judge_retention
+    from toolkit.archive.retention import prune as prune_archive
+    from toolkit.reports import list_templates
     from toolkit.windows import parse_instant
     from toolkit.workspace import open_workspace
 
     workspace = open_workspace()
     at = parse_instant(now, name="--now") if now else None
+    templates = [template.name for template in list_templates(workspace)]
     if dry_run:
-        judged = judge_retention(workspace, now=at)
+        judged = judge_retention(workspace, now=at, templates=templates)
     else:
         with progress() as tell:
-            judged = prune_archive(workspace, now=at, progress=tell)
+            judged = prune_archive(workspace, now=at, templates=templates, progress=tell)
     if as_json:
         print_document({"dry_run": dry_run} | _describe(judged))
         return
@@ -72,8 +74,8 @@ def push(
     It is named by [archive] in toolkit.toml. What is there already is not sent again, and nothing there is overwritten.
     Exit 1 if a version could not be pushed.
     """
-    from toolkit.reports import find_report
-    from toolkit.reports.remote import push_reports
+    from toolkit.archive import find_report
+    from toolkit.archive.remote import push_reports
     from toolkit.workspace import open_workspace
 
     _check_choice(refs, every=every, verb="push")
@@ -95,7 +97,7 @@ def pull(
     Every digest is checked before a version is kept, and nothing here is overwritten. Exit 1 if a version could not be
     pulled.
     """
-    from toolkit.reports.remote import pull_reports
+    from toolkit.archive.remote import pull_reports
     from toolkit.workspace import open_workspace
 
     _check_choice(refs, every=every, verb="pull")

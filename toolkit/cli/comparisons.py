@@ -11,7 +11,8 @@ from toolkit.cli.output import AsJson, print_document, print_table, print_text, 
 from toolkit.errors import Refused, VerificationError
 
 if TYPE_CHECKING:
-    from toolkit.reports import Comparison, Reproduction
+    from toolkit.archive import Comparison
+    from toolkit.reports import Reproduction
 
 MOST_ROWS = 15
 """Rows that are printed unless --all is given; they are ordered by what one must see first."""
@@ -42,7 +43,7 @@ def compare(
     Results row by row: crossed a threshold, flipped sign, appeared, vanished, moved. Exit 0 also when they differ: a
     difference is an answer.
     """
-    from toolkit.reports import compare_reports, comparison_html, previous_report
+    from toolkit.archive import compare_reports, comparison_html, previous_report
     from toolkit.workspace import open_workspace
 
     workspace = open_workspace()
@@ -69,7 +70,7 @@ def _write_page(path: Path, page: str) -> None:
 
 
 def _print_comparison(comparison: Comparison, *, every: bool) -> None:
-    from toolkit.reports.wording import ARROW, counts_text, figures_text, input_lines
+    from toolkit.archive.wording import ARROW, counts_text, figures_text, input_lines
 
     print_text(f"{comparison.before.name} {ARROW} {comparison.after.name}")
     for note in comparison.notes:
@@ -86,8 +87,8 @@ def _print_comparison(comparison: Comparison, *, every: bool) -> None:
 
 
 def _print_rows(comparison: Comparison, *, every: bool) -> None:
-    from toolkit.reports.changes import KINDS
-    from toolkit.reports.wording import distance, row_name, values
+    from toolkit.archive.changes import KINDS
+    from toolkit.archive.wording import distance, row_name, values
 
     shown = comparison.changed if every else comparison.changed[:MOST_ROWS]
     if shown:

@@ -10,7 +10,7 @@ def gallery(*, as_json: AsJson = False) -> None:
 
     What was refused or failed is on it too, with the reason. It needs no server and no network.
     """
-    from toolkit.reports import write_gallery
+    from toolkit.archive import write_gallery
     from toolkit.workspace import open_workspace
 
     written = write_gallery(open_workspace())

@@ -66,8 +66,8 @@ def verify(*, as_json: AsJson = False) -> int:
 
 def last_published_position(workspace: Workspace) -> Position | None:
     """The furthest ledger position that a published manifest holds: a ledger shorter than that was cut off."""
+    from toolkit.archive import list_reports, load_manifest
     from toolkit.ledger import Position
-    from toolkit.reports import list_reports, load_manifest
 
     positions = []
     for reference in list_reports(workspace):

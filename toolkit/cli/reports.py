@@ -14,7 +14,7 @@ from toolkit.errors import ArgumentError, VerificationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from toolkit.reports import Indexed
+    from toolkit.archive import Indexed
     from toolkit.workspace import Workspace
 
 AReference = Annotated[str, typer.Argument(metavar="REF", help="<template>/<subject>@<n>; without @<n>, the latest.")]
@@ -54,7 +54,7 @@ def list_(
 
     Every option that is given must match.
     """
-    from toolkit.reports import report_folder, search_reports
+    from toolkit.archive import report_folder, search_reports
     from toolkit.windows import parse_instant
     from toolkit.workspace import open_workspace
 
@@ -106,9 +106,10 @@ def _summarise(indexed: Indexed, folder: Path) -> dict[str, Any]:
 
 def _explain_nothing(workspace: Workspace, given: dict[str, dict[str, Any]], parameters: dict[str, str]) -> None:
     """Say on stderr why no report was found, and which option to leave out; raises for a name that is not there."""
+    from toolkit.archive import list_reports, search_reports
+    from toolkit.archive.index import list_parameter_names
     from toolkit.checks import check_in
-    from toolkit.reports import list_reports, list_templates, search_reports
-    from toolkit.reports.index import list_parameter_names
+    from toolkit.reports import list_templates
 
     published = list_reports(workspace)
     if not published:
@@ -142,7 +143,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show what a report was made of, and where it lies."""
-    from toolkit.reports import find_report, load_manifest, load_results, report_folder
+    from toolkit.archive import find_report, load_manifest, load_results, report_folder
     from toolkit.workspace import open_workspace
 
     workspace = open_workspace()
@@ -194,7 +195,7 @@ def verify(
 
     Every file byte for byte, against what the ledger recorded. Exit 4 if one was changed.
     """
-    from toolkit.reports import find_report, list_reports, verify_all, verify_report
+    from toolkit.archive import find_report, list_reports, verify_all, verify_report
     from toolkit.workspace import open_workspace
 
     if bool(refs) == every:

@@ -21,19 +21,18 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, NamedTuple
 
+from toolkit.archive import versions
+from toolkit.archive.writing import explained
 from toolkit.checks import check_at_least, check_in
 from toolkit.digests import document_bytes
 from toolkit.errors import ArchiveError, ParameterError, Skipped, UnknownNameError
-from toolkit.reports import archive
 from toolkit.reports.claims import claim
 from toolkit.reports.limits import Limits
 from toolkit.reports.outcomes import Outcome, attempt
 from toolkit.reports.parameters import check_parameters
 from toolkit.reports.request import BatchItem, Kernel, RunRequest, choose_start
-from toolkit.reports.run import REFUSED
 from toolkit.reports.stops import Stop
 from toolkit.reports.templates import Template, find_template
-from toolkit.reports.writing import explained
 from toolkit.windows import format_instant
 from toolkit.workspace import Workspace, open_workspace
 
@@ -231,12 +230,12 @@ def find_done(workspace: Workspace, batch: str, after: int) -> dict[int, Outcome
 
     found: dict[int, Outcome] = {}
     with open_ledger(workspace.ledger) as ledger:
-        archive.reconcile(workspace, ledger)
-        for entry in ledger.entries(kind=archive.PUBLISHED, after=after):
+        versions.reconcile(workspace, ledger)
+        for entry in ledger.entries(kind=versions.PUBLISHED, after=after):
             item = entry.data.get("batch") or {}
             if item.get("batch") == batch:
                 found[int(item["item"])] = Outcome("done", reference=entry.subject)
-        for entry in ledger.entries(kind=REFUSED, after=after):
+        for entry in ledger.entries(kind=versions.REFUSED, after=after):
             item = entry.data.get("batch") or {}
             if item.get("batch") == batch and entry.data.get("type") == Skipped.__name__:
                 found[int(item["item"])] = Outcome("done", reason=str(entry.data["reason"]))

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from toolkit import errors
+from toolkit.archive import versions
+from toolkit.archive.writing import explained
 from toolkit.digests import document_bytes
 from toolkit.errors import ArchiveError, Refused, RunError, RunStopped, ToolkitError, UsageError
 from toolkit.privacy import Redactor
-from toolkit.reports import archive, engine, manifest
+from toolkit.reports import engine, manifest
 from toolkit.reports.gate import holds_personal_data
 from toolkit.reports.kept import keep
-from toolkit.reports.run import FAILED, Run
-from toolkit.reports.writing import explained
+from toolkit.reports.run import Run
 from toolkit.windows import format_instant
 
 KERNEL_LOG = "kernel.log"
@@ -52,10 +53,10 @@ def raise_failure(
         with explained(run.workspace.reports):
             shown = _keep_failure(run, execution, failure, staging, redactor, text=text, source=source)
     except ArchiveError as err:  # a disk that is full must not hide why the run failed
-        run.record(FAILED, {"reason": cause, "where": where, "kept": None})
+        run.record(versions.RUN_FAILED, {"reason": cause, "where": where, "kept": None})
         raise RunError(f"{text}. The half-run notebook could not be kept: {err}", transient=failure.transient) from None
-    run.record(FAILED, {"reason": cause, "where": where, "kept": shown})
-    raise RunError(f"{text}. The half-run notebook is {shown}/{archive.NOTEBOOK}", transient=failure.transient)
+    run.record(versions.RUN_FAILED, {"reason": cause, "where": where, "kept": shown})
+    raise RunError(f"{text}. The half-run notebook is {shown}/{versions.NOTEBOOK}", transient=failure.transient)
 
 
 def _keep_failure(
@@ -72,7 +73,7 @@ def _keep_failure(
 
     kept = staging / "failure"
     kept.mkdir()
-    (kept / archive.NOTEBOOK).write_bytes(manifest.notebook_bytes(execution.notebook))
+    (kept / versions.NOTEBOOK).write_bytes(manifest.notebook_bytes(execution.notebook))
     document = {
         "template": run.template.name,
         "parameters": run.parameters,
@@ -82,7 +83,7 @@ def _keep_failure(
         "message": failure.message,
         "started_at": format_instant(run.started_at),
         "failed_at": format_instant(datetime.now(UTC)),
-        "page": archive.PAGE,
+        "page": versions.PAGE,
     }
     try:
         page = render_html(
@@ -92,13 +93,13 @@ def _keep_failure(
             failure=text,
             failed_cell=failure.cell_index,
         )
-        (kept / archive.PAGE).write_text(page, encoding="utf-8")
+        (kept / versions.PAGE).write_text(page, encoding="utf-8")
     except Exception as err:  # noqa: BLE001 - a page that does not render must not hide why the run failed
         document["page"] = f"not rendered: {type(err).__name__}: {err}"
     if (log := staging / KERNEL_LOG).is_file() and log.stat().st_size:
         (kept / KERNEL_LOG).write_text(redactor.redact_text(log.read_text(errors="replace"))[0], encoding="utf-8")
     (kept / "failure.json").write_bytes(document_bytes(document))
-    return keep(run, kept, archive.FAILED, private=holds_personal_data(execution))
+    return keep(run, kept, versions.FAILED, private=holds_personal_data(execution))
 
 
 def _kernel_errors() -> dict[str, type[ToolkitError]]:

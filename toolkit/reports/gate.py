@@ -12,6 +12,8 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+from toolkit.archive import versions
+from toolkit.archive.versions import RESULTS
 from toolkit.digests import document_bytes
 from toolkit.privacy import (
     Judgement,
@@ -23,11 +25,10 @@ from toolkit.privacy import (
     refuse_secrets,
     scan_outputs,
 )
-from toolkit.reports import archive, manifest
+from toolkit.reports import manifest
 from toolkit.reports.engine import Execution
 from toolkit.reports.kept import keep
 from toolkit.reports.run import Run
-from toolkit.reports.save import RESULTS
 from toolkit.workspace.secrets import is_secret_reference, read_secret, secret_name
 
 
@@ -90,10 +91,10 @@ def _quarantine(run: Run, cleaned: Cleaned, judgement: Judgement, staging: Path)
     held.mkdir(mode=0o700)
     found = [{"kind": hit.kind, "where": hit.where, "count": hit.count} for hit in judgement.standing]
     known = {"secrets": dict(cleaned.redacted.secrets), "personal_data": found}
-    (held / archive.NOTEBOOK).write_bytes(manifest.notebook_bytes(cleaned.execution.notebook))
+    (held / versions.NOTEBOOK).write_bytes(manifest.notebook_bytes(cleaned.execution.notebook))
     (held / RESULTS).write_bytes(document_bytes(cleaned.results))
     (held / "found.json").write_bytes(document_bytes(known))
-    return keep(run, held, archive.QUARANTINE, private=True)
+    return keep(run, held, versions.QUARANTINE, private=True)
 
 
 def holds_personal_data(execution: Execution) -> bool:

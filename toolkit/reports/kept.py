@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain, count
 from pathlib import Path
 
-from toolkit.reports import archive
+from toolkit.archive import versions
 from toolkit.reports.run import Run
 
 _OWNER_ONLY_FOLDER, _OWNER_ONLY_FILE = 0o700, 0o600
@@ -16,7 +16,7 @@ def keep(run: Run, staged: Path, shelf: str, *, private: bool) -> str:
 
     Parameters
     ----------
-    shelf: `archive.FAILED` or `archive.QUARANTINE`.
+    shelf: `versions.FAILED` or `versions.QUARANTINE`.
     private: whether only the user who ran it may read it.
 
     Returns where it lies, as seen from the workspace.
@@ -27,7 +27,7 @@ def keep(run: Run, staged: Path, shelf: str, *, private: bool) -> str:
         for path in staged.rglob("*"):
             path.chmod(_OWNER_ONLY_FOLDER if path.is_dir() else _OWNER_ONLY_FILE)
         staged.chmod(_OWNER_ONLY_FOLDER)
-    first = archive.stamp(run.started_at)
+    first = versions.stamp(run.started_at)
     names = chain([first], (f"{first}-{number}" for number in count(2)))
-    folder = parent / next(name for name in names if archive.move_folder(staged, parent / name))
+    folder = parent / next(name for name in names if versions.move_folder(staged, parent / name))
     return folder.relative_to(run.workspace.root).as_posix()

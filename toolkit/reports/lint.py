@@ -6,14 +6,7 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
-from toolkit.reports.templates import (
-    Template,
-    cell_source,
-    is_tagged,
-    markdown_text,
-    parse_notebook,
-    trailing_comments,
-)
+from toolkit.reports.templates import Template, cell_source, is_tagged, markdown_text, parse_notebook, trailing_comments
 
 MOST_LINES = 6
 MOST_CODE_CELLS = 20

@@ -8,15 +8,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from toolkit.archive.versions import AS_OF
 from toolkit.checks import check_in, unknown_name_message
 from toolkit.digests import digest_bytes
 from toolkit.errors import ArgumentError, ParameterError, TemplateError
 from toolkit.reports.templates import Parameter, Template, allows_none
 from toolkit.windows import format_instant, parse_instant
 from toolkit.workspace import Workspace
-
-AS_OF = "as_of"
-"""The parameter that is an instant; empty means the last day complete in the data."""
 
 _READS: dict[str, type | tuple[type, ...]] = {
     "str": str,

@@ -13,6 +13,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from toolkit.archive.styles import read_styles
+
 _RENDERING = Lock()  # the exporter registers filters anew for every notebook
 _LOG = logging.getLogger("toolkit.reports.render")
 _LOG.addHandler(logging.NullHandler())
@@ -30,7 +32,13 @@ def render_html(
     facts: short texts for the line at the top: reference, as-of, time of publication.
     failure: what to say at the top when the run failed; `failed_cell` (index from 0) is then shown open.
     """
-    report = {"title": title, "facts": list(facts), "failure": failure, "failed_cell": failed_cell}
+    report = {
+        "style": read_styles(),
+        "title": title,
+        "facts": list(facts),
+        "failure": failure,
+        "failed_cell": failed_cell,
+    }
     with _RENDERING:
         page, _ = _exporter().from_notebook_node(notebook, resources={"report": report})
     return str(page)

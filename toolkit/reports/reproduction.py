@@ -11,17 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from toolkit.reports import archive
-from toolkit.reports.archive import Reference, find_report, load_manifest, load_results, report_folder
-from toolkit.reports.changes import Tolerance
-from toolkit.reports.compare import Version, compare_versions
-from toolkit.reports.comparison import Comparison
+from toolkit.archive import versions
+from toolkit.archive.changes import Tolerance
+from toolkit.archive.compare import Version, compare_versions
+from toolkit.archive.comparison import Comparison
+from toolkit.archive.verify import verify_report
+from toolkit.archive.versions import RESULTS, Reference, find_report, load_manifest, load_results, report_folder
+from toolkit.archive.wording import ARROW, counts_text, input_sides, part_name
+from toolkit.archive.writing import explained
 from toolkit.reports.pins import PinError, Pins, read_pins
 from toolkit.reports.rerun import Rerun, run_pinned
-from toolkit.reports.save import RESULTS
-from toolkit.reports.verify import verify_report
-from toolkit.reports.wording import ARROW, counts_text, input_sides, part_name
-from toolkit.reports.writing import explained
 from toolkit.workspace import Workspace
 
 SCHEMA_VERSION = 1
@@ -88,7 +87,7 @@ def reproduce_report(
     try:
         pins = read_pins(published.manifest)
         _check_ledger(workspace, pins)
-        with explained(workspace.reports), archive.open_staging(workspace) as staging:
+        with explained(workspace.reports), versions.open_staging(workspace) as staging:
             rerun = run_pinned(workspace, pins, published.manifest, results, staging=staging, tell=tell)
     except PinError as err:
         return Reproduction(found, "not reproducible", err.reasons)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from toolkit.reports.archive import Slot
+from toolkit.archive.versions import Slot
 from toolkit.reports.limits import Limits
 
 if TYPE_CHECKING:

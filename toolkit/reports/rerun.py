@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolkit.archive.compare import Version
+from toolkit.archive.versions import FIGURES, RESULTS
 from toolkit.digests import digest_file, document_bytes
 from toolkit.errors import ParameterError, TemplateError
 from toolkit.records import to_document
 from toolkit.reports import engine, manifest
-from toolkit.reports.compare import Version
 from toolkit.reports.pins import (
     PinError,
     Pins,
@@ -22,7 +23,7 @@ from toolkit.reports.pins import (
     lay_workspace,
 )
 from toolkit.reports.request import choose_limits
-from toolkit.reports.save import FIGURES, PROVENANCE, RESULTS
+from toolkit.reports.save import PROVENANCE
 from toolkit.reports.templates import read_template
 from toolkit.workspace import Workspace
 from toolkit.workspace.secrets import Secret, is_secret_reference, read_secret, secret_name

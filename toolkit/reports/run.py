@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from toolkit.archive import versions
+from toolkit.archive.versions import Reference
 from toolkit.errors import Refused
 from toolkit.privacy import PrivacyException
-from toolkit.reports import archive
-from toolkit.reports.archive import Reference
 from toolkit.reports.engine import Start
 from toolkit.reports.limits import Limits
 from toolkit.reports.request import RunRequest
@@ -21,9 +21,6 @@ from toolkit.workspace import Workspace, current_actor
 
 if TYPE_CHECKING:
     from toolkit.ledger import Ledger, Position
-
-REFUSED = "report.refused"
-FAILED = "report.failed"
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Run:
         slot, item = self.request.slot, self.request.item
         payload = {
             "template_digest": self.template.digest,
-            "parameters": archive.parameters_text(self.parameters),
+            "parameters": versions.parameters_text(self.parameters),
             **({"slot": slot.to_dict()} if slot else {}),
             **({"batch": item.to_dict()} if item else {}),
             **detail,
@@ -73,4 +70,4 @@ class Run:
 
     def refuse(self, err: Refused, **detail: str) -> None:
         """Record a refusal."""
-        self.record(REFUSED, {"type": type(err).__name__, "reason": str(err), **detail})
+        self.record(versions.REFUSED, {"type": type(err).__name__, "reason": str(err), **detail})

@@ -13,16 +13,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from toolkit.archive import versions
+from toolkit.archive.versions import AS_OF, RESULTS, Reference
+from toolkit.archive.writing import explained
 from toolkit.digests import document_bytes
 from toolkit.errors import Refused
 from toolkit.privacy import load_exceptions
 from toolkit.records import to_document
-from toolkit.reports import archive, engine, manifest
-from toolkit.reports.archive import Reference
+from toolkit.reports import engine, manifest
 from toolkit.reports.failure import KERNEL_LOG, raise_failure
 from toolkit.reports.gate import Cleaned, clean, make_redactor, name_secrets, pass_gate
 from toolkit.reports.parameters import (
-    AS_OF,
     name_definitions,
     name_subject,
     read_instant,
@@ -31,10 +32,9 @@ from toolkit.reports.parameters import (
 )
 from toolkit.reports.request import RunRequest, choose_limits, choose_start
 from toolkit.reports.run import Run
-from toolkit.reports.save import PROVENANCE, RESULTS
+from toolkit.reports.save import PROVENANCE
 from toolkit.reports.stops import Stop
 from toolkit.reports.templates import Template, find_template
-from toolkit.reports.writing import explained
 from toolkit.windows import format_instant
 from toolkit.workspace import Workspace, open_workspace
 
@@ -80,9 +80,9 @@ def run_report(
     series = _name_series(template, parameters, as_of or "latest")
     kernel = engine.choose_kernel(template)
 
-    archive.sweep_staging(workspace, now=started_at)
+    versions.sweep_staging(workspace, now=started_at)
     with open_ledger(workspace.ledger) as ledger:
-        archive.reconcile(workspace, ledger)
+        versions.reconcile(workspace, ledger)
         run = Run(
             request,
             workspace,
@@ -135,7 +135,7 @@ def find_as_of(workspace: Workspace) -> datetime:
 
 
 def _execute(run: Run) -> Published:
-    with explained(run.workspace.reports), archive.open_staging(run.workspace) as staging:
+    with explained(run.workspace.reports), versions.open_staging(run.workspace) as staging:
         staged = staging / "report"
         staged.mkdir()
         redactor = make_redactor(run, staging)
@@ -161,7 +161,7 @@ def _execute(run: Run) -> Published:
             raise_failure(run, execution, execution.failure, staging, redactor)
         run.tell("looking for what must not be published")
         privacy = pass_gate(run, cleaned, staging)
-        (staged / archive.NOTEBOOK).write_bytes(manifest.notebook_bytes(execution.notebook))
+        (staged / versions.NOTEBOOK).write_bytes(manifest.notebook_bytes(execution.notebook))
         (staged / RESULTS).write_bytes(document_bytes(cleaned.results))
         return _publish(run, cleaned, staged, privacy)
 
@@ -177,16 +177,16 @@ def _publish(run: Run, cleaned: Cleaned, staged: Path, privacy: dict[str, Any]) 
     def finish(reference: Reference) -> None:
         facts = [str(reference), f"as of {run.as_of}" if run.as_of else "", f"published {finished[:16]}Z"]
         page = render_html(cleaned.execution.notebook, title=run.template.title, facts=[fact for fact in facts if fact])
-        (staged / archive.PAGE).write_text(page, encoding="utf-8")
-        files = manifest.list_files(staged, but=archive.MANIFEST)
-        (staged / archive.MANIFEST).write_bytes(document_bytes(known | {"reference": str(reference), "files": files}))
+        (staged / versions.PAGE).write_text(page, encoding="utf-8")
+        files = manifest.list_files(staged, but=versions.MANIFEST)
+        (staged / versions.MANIFEST).write_bytes(document_bytes(known | {"reference": str(reference), "files": files}))
 
-    after = archive.last_recorded(run.ledger, run.series)
-    reference = archive.publish(run.workspace, staged, run.series, after=after, finish=finish)
-    archive.record_publication(run.workspace, run.ledger, reference)
+    after = versions.last_recorded(run.ledger, run.series)
+    reference = versions.publish(run.workspace, staged, run.series, after=after, finish=finish)
+    versions.record_publication(run.workspace, run.ledger, reference)
     run.tell(f"published {reference}")
-    folder = archive.report_folder(run.workspace, reference)
-    return Published(reference, folder, folder / archive.PAGE, archive.load_manifest(run.workspace, reference))
+    folder = versions.report_folder(run.workspace, reference)
+    return Published(reference, folder, folder / versions.PAGE, versions.load_manifest(run.workspace, reference))
 
 
 def _take_results(staged: Path) -> dict[str, Any]:

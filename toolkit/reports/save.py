@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from toolkit.archive.versions import FIGURES, RESULTS
+from toolkit.archive.writing import explained
 from toolkit.digests import document_bytes
 from toolkit.errors import ArgumentError, TemplateError
 from toolkit.records import Record, to_document
-from toolkit.reports.writing import explained
 from toolkit.workspace import JOURNAL, run_folder
 
-RESULTS = "results.json"
 PROVENANCE = "provenance.json"
-FIGURES = "figures"
 
 _FILE_NAME = re.compile(r"\w[\w-]*")
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from toolkit.reports import Slot, claims
-from toolkit.reports.archive import stamp
+from toolkit.archive import Slot
+from toolkit.archive.versions import stamp
+from toolkit.reports import claims
 from toolkit.windows import parse_instant
 from toolkit.workspace import Workspace
 

@@ -14,12 +14,13 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from toolkit.archive import reconcile
+from toolkit.archive.versions import AS_OF
 from toolkit.errors import NotReady
-from toolkit.reports import Published, RunRequest, check_parameters, find_template, reconcile, run_report
+from toolkit.reports import Published, RunRequest, check_parameters, find_template, run_report
 from toolkit.reports.engine import Start
 from toolkit.reports.outcomes import Outcome as RunOutcome
 from toolkit.reports.outcomes import Run, attempt
-from toolkit.reports.parameters import AS_OF
 from toolkit.reports.request import choose_start
 from toolkit.reports.runner import find_as_of
 from toolkit.schedule.claims import claim, sweep

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from toolkit.archive import Slot
+from toolkit.archive.versions import PUBLISHED, REFUSED, list_unrecorded, load_manifest
 from toolkit.errors import ArgumentError, DefinitionError, Skipped
-from toolkit.reports import Slot
-from toolkit.reports.archive import PUBLISHED, list_unrecorded, load_manifest
-from toolkit.reports.run import REFUSED
 from toolkit.schedule.definitions import ScheduleDefinition
 from toolkit.windows import Window, format_instant
 from toolkit.workspace import Workspace
