@@ -149,6 +149,7 @@ def environment(mode: str, folder: Path) -> dict[str, str]:
         **os.environ,
         "JUPYTER_DEFAULT_PROVISIONER_NAME": MODES[mode],
         "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE.parent), str(folder / "needs")]),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "IPYKERNEL_CELL_NAME": "CELL",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         COUNT_VARIABLE: str(folder / "started.json"),

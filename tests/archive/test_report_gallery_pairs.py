@@ -84,7 +84,7 @@ def test_damaged_versions_have_no_page_but_the_command(workspace: Workspace) -> 
     assert "toolkit reports compare triage/eta@1 triage/eta@2" in read(workspace).words
 
 
-@pytest.mark.parametrize("more", [{"definitions": 3}, {"definitions": [{}]}, {"files": [3]}])
+@pytest.mark.parametrize("more", [{"definitions": 3}, {"definitions": [3]}, {"files": [3]}])
 def test_a_manifest_that_is_none_stops_no_gallery(workspace: Workspace, more: dict[str, object]) -> None:
     lay(workspace, "triage/eta")
     lay(workspace, "triage/eta", recorded=False, **more)

@@ -361,7 +361,7 @@ sys.path[:0] = [{here!r}]
 from synthetic_archive import START, make_files, make_manifest
 from toolkit.digests import document_bytes
 from toolkit.ledger import open_ledger
-from toolkit.reports import Reference, search_reports
+from toolkit.archive import Reference, search_reports
 from toolkit.archive.versions import last_recorded, open_staging, publish, record_publication
 from toolkit.workspace import open_workspace
 
@@ -416,7 +416,7 @@ def test_a_process_that_replaces_the_index_waits_for_those_that_use_it(few: Work
     expected = len(list_reports(few))
     script = (
         "import contextlib, sys\n"
-        "from toolkit.reports import search_reports\n"
+        "from toolkit.archive import search_reports\n"
         "from toolkit.workspace import open_workspace\n"
         "workspace = open_workspace(sys.argv[1])\n"
         "for turn in range(15):\n"

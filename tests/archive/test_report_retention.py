@@ -176,8 +176,7 @@ def test_without_retention_nothing_is_pruned_and_it_says_what_to_write(tmp_path:
         ),
         (
             "[retention.templates.traige]\nkeep_last = 2",
-            "toolkit.toml:7: unknown template 'traige'; allowed: debt_review, experiment_readout, retrospective, "
-            "triage. Did you mean 'triage'?",
+            "toolkit.toml:7: unknown template 'traige'; allowed: triage. Did you mean 'triage'?",
         ),
         (
             'pinned = ["triage/model-000"]',

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import pytest
 from typer.main import get_command
 
-import toolkit.reports
+import toolkit.archive
 from toolkit import __version__
 from toolkit.cli import app, main
 
@@ -32,7 +32,7 @@ def test_version(call: Run) -> None:
         (["reports", "lits"], "No such command 'lits'. Did you mean 'list'?"),
         (["run", "triage", "--jsn"], "No such option: --jsn (Possible options: --json)"),
         (["ledger", "log", "--limit", "few"], "Invalid value for '--limit': " + NOT_AN_INTEGER),
-        (["run"], "Missing argument 'NAME'."),
+        (["run"], "a template is missing: toolkit run NAME; 'toolkit templates' lists them"),
     ],
 )
 def test_wrong_usage_is_named_with_a_suggestion_and_exits_2(call: Run, arguments: list[str], message: str) -> None:
@@ -79,19 +79,19 @@ def test_an_invalid_definition_names_its_file_in_the_document(call: Run, tiny: P
 
 
 def test_a_defect_is_not_swallowed(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: object) -> NoReturn:
+    def fail(*_: object, **__: object) -> NoReturn:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(toolkit.reports, "list_reports", fail)
+    monkeypatch.setattr(toolkit.archive, "search_reports", fail)
     with pytest.raises(ZeroDivisionError, match="a defect"):
         main(["reports", "list"])
 
 
 def test_an_interrupt_exits_130_without_a_traceback(call: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(_: object) -> NoReturn:
+    def interrupt(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(toolkit.reports, "list_reports", interrupt)
+    monkeypatch.setattr(toolkit.archive, "search_reports", interrupt)
     done = call("reports", "list")
     assert (done.code, done.out, done.err.strip()) == (130, "", "interrupted")
 

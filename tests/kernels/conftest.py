@@ -64,7 +64,7 @@ class Kernel:
         return parent_of(self.pid)
 
     def start(self, code: str) -> None:
-        self.client.execute(code)
+        self.client.execute(code, stop_on_error=False)  # else what comes soon after an error is not run
 
     def run(self, code: str) -> str:
         """What the cell printed; an error is one here."""

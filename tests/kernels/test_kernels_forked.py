@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kernels.conftest import BARE, REPEATABLE, Kernel, Manager, running
+
+from toolkit.kernels import PRELOAD
 
 FINGERPRINT = """
 import faulthandler, gc, json, locale, os, resource, signal, site, stat, sys, tempfile, threading, warnings
@@ -71,9 +74,10 @@ def test_a_forked_kernel_looks_like_a_cold_one(tmp_path: Path) -> None:
         assert differences(warm, cold) == {}
 
 
-def test_all_that_is_preloaded_changes_nothing_that_can_be_seen(warm: Kernel) -> None:
-    folder = warm.run("import os; print(os.getcwd())").strip()
-    with running(None, env=REPEATABLE, cwd=folder) as cold:
+def test_all_that_is_preloaded_changes_nothing_that_can_be_seen(tmp_path: Path) -> None:
+    asked = {"env": REPEATABLE, "cwd": str(tmp_path)}
+    with running(PRELOAD, **asked) as warm, running(None, **asked) as cold:
+        assert warm.provisioner.cold_reason is None
         cold.run("import os; os.environ.setdefault('KMP_INIT_AT_FORK', 'FALSE')")  # as joblib does when it is imported
         assert differences(warm, cold) == {}
 
@@ -142,6 +146,24 @@ def test_a_kernel_that_is_asked_to_end_finalises_what_its_notebook_made(
         assert process.wait() == 0
     written = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.glob("*.txt")}
     assert written == {"module.txt": "flushed", "cell.txt": "flushed", "exit.txt": "called", "del.txt": "deleted"}
+
+
+def test_an_end_is_as_quiet_as_a_cold_one_but_errors_of_the_notebook_are_told(tmp_path: Path) -> None:
+    env = {"PYTEST_CURRENT_TEST": "this", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # else IPython keeps what is said
+    said = {}
+    for name, preload in {"warm": (*BARE, "duckdb"), "cold": None}.items():
+        with (tmp_path / name).open("wb") as log, running(preload, env=env, stderr=log) as kernel:
+            kernel.run(
+                "import duckdb, sys, types\n"
+                "class Last:\n"
+                "    def __del__(self): raise ValueError('at the end')\n"
+                "sys.modules['mine'] = types.ModuleType('mine')\n"
+                "sys.modules['mine'].last = Last()"
+            )
+            kernel.manager.shutdown_kernel()
+        said[name] = re.sub("0x[0-9a-f]+|ipykernel_[0-9]+", "*", (tmp_path / name).read_text(encoding="utf-8"))
+    assert "ValueError: at the end" in said["warm"]
+    assert said["warm"] == said["cold"]
 
 
 def test_a_start_up_file_that_exits_ends_the_kernel_with_its_code(tmp_path: Path) -> None:

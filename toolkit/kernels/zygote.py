@@ -338,8 +338,14 @@ def signal_group(pid: int, number: int, *, alone: bool = True) -> None:
 def spare_loaded() -> None:
     """At a kernel's end, keep what was loaded before the fork: taking it apart would copy its memory page by page.
 
-    What the notebook made ends as ever: exit functions have run, objects are finalised, files flushed.
+    What the notebook made ends as ever: exit functions have run, objects are finalised, files flushed. Only what C
+    libraries would say about objects of theirs that are still there (nanobind counts them) is not passed on.
     """
+    with contextlib.suppress(OSError):  # its standard error may be closed
+        stderr = os.dup(2)
+        sys.stderr = sys.__stderr__ = os.fdopen(stderr, "w", buffering=1, errors="backslashreplace")  # type: ignore[misc]
+        silent = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silent, 2)
     spared = [sys.modules.pop(name) for name in _loaded if name in sys.modules]
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(spared))
 

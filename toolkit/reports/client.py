@@ -24,7 +24,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from traitlets import Bool
 
 from toolkit import ROOMS
-from toolkit.kernels import PRELOAD, WARM_PROVISIONER
+from toolkit.kernels import LOSSLESS, PRELOAD, WARM_PROVISIONER
 from toolkit.reports.limits import Deadline, Limits
 from toolkit.reports.stops import Stop
 
@@ -53,6 +53,7 @@ _ALSO_PRELOADED = (
 
 _PASSING = {EAGAIN, EMFILE, ENFILE, ENOMEM}  # what the next try may not meet
 _MIB = 1024 * 1024
+_OUTPUT_S = 120  # a cell is done, and its output is still being read: ten thousand prints take a busy machine a while
 _OUTPUTS = ("stream", "display_data", "execute_result", "update_display_data", "error")
 _READING = "__import__('toolkit.workspace.secrets', fromlist=['read_secret']).read_secret({name!r})"
 
@@ -78,7 +79,8 @@ class OwnKernelManager(AsyncKernelManager):  # type: ignore[misc, unused-ignore]
         """Of this interpreter, or the installed one of another name."""
         if self.kernel_name != RUNNER_KERNEL:
             return super().kernel_spec
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        launcher = ["-m", "ipykernel_launcher"] if self.warm else [LOSSLESS]
+        argv = [sys.executable, *launcher, "-f", "{connection_file}"]
         spec = KernelSpec(argv=argv, display_name="Python 3", language="python")
         if self.warm:
             config = {"preload": [*PRELOAD, *_ALSO_PRELOADED, *(f"toolkit.{room}" for room in ROOMS)]}
@@ -131,6 +133,7 @@ class ReportClient(PapermillNotebookClient):  # type: ignore[misc]  # its base h
             on_cell_start=lambda cell, cell_index: on_cell(cell_index, cell),
             on_cell_executed=self._read_secrets,
             coalesce_streams=True,
+            iopub_timeout=_OUTPUT_S,
             shutdown_kernel="immediate",
             **options,
         )
@@ -170,6 +173,7 @@ class ReportClient(PapermillNotebookClient):  # type: ignore[misc]  # its base h
         self.exit_code = await self._provisioner.poll() if self._provisioner.has_process else None
         if self.exit_code is not None:
             self.end_kernel()  # what it has started may outlive it
+            await self._provisioner.wait()
         await self._async_cleanup_kernel()
 
     _cleanup_kernel = run_sync(_clean_up)

@@ -69,6 +69,8 @@ class Deadline:
     def describe(self) -> str:
         """Which limit a cell that took too long has met, and how to raise it."""
         limits = self._limits
+        if limits.cell_s is None and limits.run_s is None:
+            return "the kernel did not answer in time"
         if self._run_ends is not None and time.monotonic() >= self._run_ends:
             return (
                 f"the run took longer than {limits.run_s:g} s, its limit; raise it with --run-limit-s, or run_s in "
