@@ -15,8 +15,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from browser.chromium import Browser, open_browser
 from archive.synthetic_archive import make_archive
+from browser.chromium import Browser, open_browser
 
 from toolkit.archive import write_gallery
 from toolkit.workspace import Workspace

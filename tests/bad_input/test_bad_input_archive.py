@@ -121,7 +121,8 @@ import os, signal, sys
 from types import SimpleNamespace
 import nbformat
 from toolkit.cli import main
-from toolkit.reports import archive, engine, runner
+from toolkit.archive import versions
+from toolkit.reports import engine
 
 def execute(template, *_, **__):
     return engine.Execution(nbformat.reads(template.path.read_text(), as_version=4))
@@ -130,7 +131,7 @@ def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 engine.execute = execute
-setattr({"archive": archive, "Path": archive.Path}[sys.argv[1]], sys.argv[2], die)
+setattr({"archive": versions, "Path": versions.Path}[sys.argv[1]], sys.argv[2], die)
 sys.exit(main(["run", "looks"]))
 """
 

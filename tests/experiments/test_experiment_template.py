@@ -39,4 +39,8 @@ def test_the_cells_run_in_order_and_save_every_record(
 
 def test_it_reads_what_it_says_and_is_named_by_the_experiment() -> None:
     metadata = json.loads(TEMPLATE.read_text(encoding="utf-8"))["metadata"]
-    assert metadata["toolkit"] == {"subject": "{experiment}", "reads": ["predictions", "outcomes", "exposures"]}
+    assert metadata["toolkit"] == {
+        "subject": "{experiment}",
+        "reads": ["predictions", "outcomes", "exposures"],
+        "trends": ["readout.difference"],
+    }

@@ -180,7 +180,8 @@ def test_nor_in_a_failure(private: Workspace, run: Run, told: list[str]) -> None
 
 
 def test_nor_in_the_process_list(private: Workspace, run: Run) -> None:
-    look = f"{PROCESSES}\nassert 'lossless.py' in processes or 'zygote.py' in processes\nassert 'canary-' not in processes"
+    seen = "'lossless.py' in processes or 'zygote.py' in processes"
+    look = f"{PROCESSES}\nassert {seen}\nassert 'canary-' not in processes"
     for kernel in ("cold", "warm"):
         run('word: str = ""  # any', look, kernel=kernel)
 

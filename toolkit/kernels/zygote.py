@@ -80,7 +80,14 @@ def main() -> None:
     become_kernel(request)
     from ipykernel.kernelapp import IPKernelApp
 
-    kernel = IPKernelApp.instance(parent_handle=request.zygote)
+    class LosslessApp(IPKernelApp):
+        """Holds all output until it is read; by default what is not read in time is dropped (`lossless.py`)."""
+
+        def init_iopub(self, context: Any) -> None:
+            context.sndhwm = 0
+            super().init_iopub(context)  # type: ignore[no-untyped-call]  # it has no types
+
+    kernel = LosslessApp.instance(parent_handle=request.zygote)
     kernel.initialize()  # type: ignore[no-untyped-call]  # it has no types
     send(request.client, {"ready": True})
     request.client.close()

@@ -172,7 +172,8 @@ class ReportClient(PapermillNotebookClient):  # type: ignore[misc]  # its base h
         self._stop.forget(self.end_kernel)
         self.exit_code = await self._provisioner.poll() if self._provisioner.has_process else None
         if self.exit_code is not None:
-            self.end_kernel()  # what it has started may outlive it
+            if not self._is_forked:  # a zygote has seen to it
+                self.end_kernel()  # what it has started may outlive it
             await self._provisioner.wait()
         await self._async_cleanup_kernel()
 
@@ -184,8 +185,18 @@ class ReportClient(PapermillNotebookClient):  # type: ignore[misc]  # its base h
 
     def end_kernel(self) -> None:
         """Kill the kernel and what it has started, from any thread; nbclient then finds it dead."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._provisioner.pgid, signal.SIGKILL)
+        process = self._provisioner.process
+        if process is None:
+            return
+        if self._is_forked:
+            process.kill()
+        else:
+            with suppress(ProcessLookupError):
+                os.killpg(self._provisioner.pgid, signal.SIGKILL)
+
+    @property
+    def _is_forked(self) -> bool:
+        return self._warm and self.cold_reason is None
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Take one message of the kernel, unless the cells have put out too much: then the kernel is ended."""

@@ -6,11 +6,13 @@ it should run, leaves this process where it is, and keeps the notebook in memory
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -330,8 +332,31 @@ def _drive(nb_man: Any, kernel_name: str, order: _Order) -> None:
         log=_LOG,
     )
     order.clients.append(client)
-    with order.log.open("wb") as stream:
+    with order.log.open("wb") as stream, _closed_loop():
         client.execute(cwd=str(order.folder), env=dict(order.environment), stdout=stream, stderr=stream)
+
+
+@contextmanager
+def _closed_loop() -> Iterator[None]:
+    """Close the event loop that nbclient makes for a thread: nobody else would, and its sockets would stay open."""
+    try:
+        yield
+    finally:
+        # The main thread has one, which lives as long as the process.
+        if threading.current_thread() is not threading.main_thread():
+            _close_loop()
+
+
+def _close_loop() -> None:
+    from jupyter_core.utils import ensure_event_loop
+
+    loop = ensure_event_loop()
+    if loop.is_running():  # it is the application's
+        return
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -3,7 +3,10 @@
 TOOLKIT_WORKSPACE   the workspace folder, when it is not the current folder or one above it
 TOOLKIT_ACTOR       who acts, when that is not the operating-system user (recorded as asserted)
 TOOLKIT_RUN         set by the runner for a report's kernel: the folder that `reports.save` writes to
+TOOLKIT_KERNEL      cold: no kernel of this environment is forked (`toolkit.kernels` reads it in a kernel's environment)
 TOOLKIT_LEDGER_SEQUENCE   set with it: the ledger's last entry when the run began; the report reads none after it
+
+Any other variable is read only where a parameter names it as a secret (`toolkit.workspace.secrets`).
 """
 
 from __future__ import annotations
