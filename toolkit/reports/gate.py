@@ -7,6 +7,7 @@ quarantine, readable by the user who ran it, and the refusal says where, what an
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
@@ -34,10 +35,14 @@ from toolkit.workspace.secrets import is_secret_reference, read_secret, secret_n
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What a run has put out, without what is this machine's or secret; and what was taken out."""
+    """What a run has put out, without what is this machine's or secret; and what was taken out.
+
+    `saved`: the results as the bytes of their file.
+    """
 
     execution: Execution
     results: dict[str, Any]
+    saved: bytes
     redacted: Redacted
 
 
@@ -52,16 +57,22 @@ def make_redactor(run: Run, run_folder: Path) -> Redactor:
     return Redactor(machine_places(run.workspace.root, run_folder=run_folder), secrets)
 
 
-def clean(execution: Execution, results: dict[str, Any], redactor: Redactor) -> Cleaned:
-    """Take out of a run's notebook, failure and results what must not be kept; the notebook is changed in place."""
+def clean(execution: Execution, saved: bytes, redactor: Redactor) -> Cleaned:
+    """Take out of a run's notebook, failure and results what must not be kept; the notebook is changed in place.
+
+    `saved`: `results.json` as the notebook wrote it.
+    """
     redacted = redactor.redact_notebook(execution.notebook)
     failure = execution.failure
     if failure is not None:
         message, found = redactor.redact_text(failure.message)
         execution = replace(execution, failure=replace(failure, message=message))
         redacted += found
-    results, found = redactor.redact_document(results)
-    return Cleaned(execution, results, redacted + found)
+    results: dict[str, Any] = json.loads(saved)
+    if redactor.redact_text(saved.decode())[1]:  # one pass over the text, as nearly always there is nothing
+        results, found = redactor.redact_document(results)
+        saved, redacted = document_bytes(results), redacted + found
+    return Cleaned(execution, results, saved, redacted)
 
 
 def pass_gate(run: Run, cleaned: Cleaned, staging: Path) -> dict[str, Any]:
@@ -92,7 +103,7 @@ def _quarantine(run: Run, cleaned: Cleaned, judgement: Judgement, staging: Path)
     found = [{"kind": hit.kind, "where": hit.where, "count": hit.count} for hit in judgement.standing]
     known = {"secrets": dict(cleaned.redacted.secrets), "personal_data": found}
     (held / versions.NOTEBOOK).write_bytes(manifest.notebook_bytes(cleaned.execution.notebook))
-    (held / RESULTS).write_bytes(document_bytes(cleaned.results))
+    (held / RESULTS).write_bytes(cleaned.saved)
     (held / "found.json").write_bytes(document_bytes(known))
     return keep(run, held, versions.QUARANTINE, private=True)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """Of `manifest.json`; a change of a key's name or meaning raises it."""
 
+_AT, _NO_COMMIT = "# branch.oid ", "(initial)"  # of git's status, version 2 of its form
+
 
 def describe_run(
     run: Run, execution: Execution, provenance: Mapping[str, Any], results: Mapping[str, Any]
@@ -105,14 +107,15 @@ def describe_environment() -> dict[str, str]:
 def find_commit(folder: Path) -> dict[str, Any]:
     """The git commit a folder is at and whether tracked files in it differ from it, or the reason why none is known."""
     try:
-        commit = _git(folder, "rev-parse", "--verify", "HEAD")
-        ignored = _git(folder, "check-ignore", "--quiet", ".")
-        status = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
+        status = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", ".")
+        ignored = status.returncode == 0 and _git(folder, "check-ignore", "--quiet", ".").returncode == 0
     except FileNotFoundError:
         return {"commit": None, "reason": "git is not installed"}
-    if commit.returncode or ignored.returncode == 0:
+    lines = status.stdout.splitlines()
+    commit = next((line.removeprefix(_AT) for line in lines if line.startswith(_AT)), _NO_COMMIT)
+    if ignored or commit == _NO_COMMIT:
         return {"commit": None, "reason": "not in a git repository, or one without a commit"}
-    return {"commit": commit.stdout.strip(), "modified": bool(status.stdout.strip())}
+    return {"commit": commit, "modified": any(not line.startswith("#") for line in lines)}
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

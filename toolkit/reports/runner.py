@@ -155,14 +155,14 @@ def _execute(run: Run) -> Published:
             stop=run.stop,
         )
         _scrub(execution.notebook, run.template)
-        cleaned = clean(execution, _take_results(staged), redactor)
+        cleaned = clean(execution, _read_results(staged), redactor)
         execution = cleaned.execution
         if execution.failure is not None:
             raise_failure(run, execution, execution.failure, staging, redactor)
         run.tell("looking for what must not be published")
         privacy = pass_gate(run, cleaned, staging)
         (staged / versions.NOTEBOOK).write_bytes(manifest.notebook_bytes(execution.notebook))
-        (staged / RESULTS).write_bytes(document_bytes(cleaned.results))
+        (staged / RESULTS).write_bytes(cleaned.saved)
         return _publish(run, cleaned, staged, privacy)
 
 
@@ -189,13 +189,10 @@ def _publish(run: Run, cleaned: Cleaned, staged: Path, privacy: dict[str, Any]) 
     return Published(reference, folder, folder / versions.PAGE, versions.load_manifest(run.workspace, reference))
 
 
-def _take_results(staged: Path) -> dict[str, Any]:
+def _read_results(staged: Path) -> bytes:
     """What the notebook saved; nothing for a plain one, or one that failed before it came to that."""
     path = staged / RESULTS
-    if not path.is_file():
-        return to_document({})
-    saved: dict[str, Any] = json.loads(path.read_bytes())
-    return saved
+    return path.read_bytes() if path.is_file() else document_bytes(to_document({}))
 
 
 def _take_provenance(staged: Path) -> dict[str, Any]:
