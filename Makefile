@@ -17,7 +17,7 @@ help:
 	@echo "make test    lint, types, import contract, generated files, tests with coverage"
 	@echo "make slow    the tests that take minutes: the wheel in a clean environment, and others"
 	@echo "make lint    only what reads the code"
-	@echo "make bench   the benchmarks, one after the other, into docs/benchmarks.md"
+	@echo "make bench   the benchmarks, an hour and a half in all, into docs/benchmarks.md; ONLY=\"NAME …\" for some"
 	@echo "make lock    resolve both locks again and write environment.yml (needs uv)"
 	@echo "make clean   remove .venv, demo/, build/, dist/ and caches"
 
@@ -44,7 +44,7 @@ lint: $(VENV)/.tests
 	@$(BIN)/python scripts/environment.py --check
 
 bench: $(VENV)/.tests
-	@$(BIN)/python scripts/benchmarks.py
+	@$(BIN)/python scripts/benchmarks.py $(ONLY)
 
 lock:
 	$(COMPILE) --group build pyproject.toml --output-file requirements.lock
