@@ -61,6 +61,7 @@ def inspect_installation() -> Iterator[Finding]:
         yield Finding("kernel", "ok", "ipykernel, in this Python")
     else:
         yield Finding("kernel", "missing", "no report can run without ipykernel", "pip install ipykernel")
+    yield _inspect_warm_kernels()
     git = shutil.which("git")
     if git:
         yield Finding("git", "ok", git, needed=False)
@@ -72,6 +73,21 @@ def inspect_installation() -> Iterator[Finding]:
         yield Finding("extra example", "missing", f"not installed: {', '.join(absent)}", fix, needed=False)
     else:
         yield Finding("extra example", "ok", "toolkit init DIR --example flights", needed=False)
+
+
+def _inspect_warm_kernels() -> Finding:
+    """Whether batches and `due` can fork their kernels; without, they start cold."""
+    from importlib.metadata import entry_points
+
+    from toolkit.kernels import WARM_PROVISIONER, why_cold
+
+    name = "warm kernels"
+    if not entry_points(group="jupyter_client.kernel_provisioners", name=WARM_PROVISIONER):
+        what = "Jupyter does not find the toolkit's provisioner, so kernels start cold"
+        return Finding(name, "missing", what, "install the toolkit as a package (pip install)", needed=False)
+    if reason := why_cold():
+        return Finding(name, "missing", f"kernels start cold: {reason}", "nothing, it works without", needed=False)
+    return Finding(name, "ok", "batches and 'toolkit due' fork their kernels", needed=False)
 
 
 def inspect_tables(workspace: Workspace) -> Iterator[Finding]:
