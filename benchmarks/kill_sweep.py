@@ -22,8 +22,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 
@@ -36,7 +37,8 @@ from toolkit.ledger import open_ledger  # noqa: E402
 from toolkit.workspace import Workspace, open_workspace  # noqa: E402
 
 KILLS = 300
-ITEMS = 12
+LANES = 2
+ITEMS = 6
 GONE_WITHIN_S = 1.0
 WRONGS = ("truncated", "half visible", "lost", "unverified", "orphaned", "made twice", "never made", "not resumed")
 CELLS = (
@@ -48,6 +50,15 @@ CELLS = (
     ),
     "tk.reports.save(made=Made())",
 )
+
+
+class Found(NamedTuple):
+    """Of one sweep: what was wrong, when drivers were killed, seconds until all was gone, reports in the end."""
+
+    wrong: Counter[str]
+    killed: Counter[str]
+    gone_s: list[float]
+    reports: int
 
 
 def make_workspace(root: Path) -> Workspace:
@@ -138,14 +149,13 @@ def finish(workspace: Workspace, log: Path) -> Counter[str]:
     return wrong
 
 
-def main() -> int:
-    """Kill, look, and print what was found."""
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else KILLS
-    chance = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 7)
+def sweep(kills: int, seed: int) -> Found:
+    """Kill the drivers of one workspace, look after each, and resume what was planned in the end."""
+    chance = random.Random(seed)
     wrong: Counter[str] = Counter(dict.fromkeys(WRONGS, 0))
     seen: set[str] = set()
     gone: list[float] = []
-    killed_at: Counter[str] = Counter()
+    killed: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as base:
         workspace = make_workspace(Path(base) / "w")
         log = Path(base) / "driver.log"
@@ -169,7 +179,7 @@ def main() -> int:
             wrong["orphaned"] += gone[-1] > GONE_WITHIN_S
             wrong += look(workspace, seen)
             made = len(list_reports(workspace)) - before
-            killed_at["over" if over else "before the first report" if not made else "among the reports"] += 1
+            killed["over" if over else "before the first report" if not made else "among the reports"] += 1
             with open_ledger(workspace.ledger) as ledger:
                 reconcile(workspace, ledger)
             if number % 20 == 19 or number == kills - 1:
@@ -180,12 +190,23 @@ def main() -> int:
         reports = len(list_reports(workspace))
         if any(wrong.values()):
             print(log.read_text(errors="replace")[-4000:], file=sys.stderr)
-    print(f"{kills} kills, {json.dumps(dict(killed_at))}; {reports} reports in the end.\n")
+    return Found(wrong, killed, gone, reports)
+
+
+def main() -> int:
+    """Kill in two workspaces at a time, and print what was found."""
+    kills = int(sys.argv[1]) if len(sys.argv) > 1 else KILLS
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 7
+    with ThreadPoolExecutor(LANES) as lanes:
+        found = list(lanes.map(sweep, [kills // LANES] * LANES, range(seed, seed + LANES)))
+    wrong, killed = (sum((each[part] for each in found), Counter()) for part in (0, 1))
+    gone = sorted(seconds for each in found for seconds in each.gone_s)
+    reports = sum(each.reports for each in found)
+    print(f"{len(gone)} kills, {json.dumps(dict(killed))}; {reports} reports in the end.\n")
     print("| what | how many |\n|---|---|")
     for what in WRONGS:
         print(f"| {what} | {wrong[what]} |")
-    gone.sort()
-    print(f"| seconds until the last kernel was gone: median, longest | {gone[kills // 2]:.2f}, {gone[-1]:.2f} |")
+    print(f"| seconds until the last kernel was gone: median, longest | {gone[len(gone) // 2]:.2f}, {gone[-1]:.2f} |")
     return int(any(wrong.values()))
 
 

@@ -21,7 +21,7 @@ from toolkit.kernels import PRELOAD, WARM_PROVISIONER, close_zygotes
 BARE = ("ipykernel.kernelapp", "ipykernel.debugger")
 """A zygote that starts in half a second."""
 REPEATABLE = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 class Manager(KernelManager):
@@ -31,7 +31,14 @@ class Manager(KernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        argv = [
+            sys.executable,
+            "-m",
+            "ipykernel_launcher",
+            "-f",
+            "{connection_file}",
+            "--HistoryManager.hist_file=:memory:",
+        ]
         spec = KernelSpec(argv=argv, display_name="Python 3", language="python")
         if self.preload is not None:
             config = {"preload": list(self.preload)}
