@@ -125,7 +125,7 @@ def drive(way: str, notebook: Path, workspace: Path) -> Callable[[], object]:
 
         return lambda: papermill.execute_notebook(
             str(notebook),
-            str(workspace / f"{notebook.stem}.out.ipynb"),
+            out,
             parameters,
             kernel_name="python3",
             progress_bar=False,
@@ -135,7 +135,7 @@ def drive(way: str, notebook: Path, workspace: Path) -> Callable[[], object]:
 
         return lambda: execute_notebook(
             str(notebook),
-            str(workspace / f"{notebook.stem}.out.ipynb"),
+            out,
             parameters=parameters,
             progress_bar=False,
             verbose=False,
