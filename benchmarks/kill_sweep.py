@@ -55,7 +55,7 @@ CELLS = (
 
 
 class Found(NamedTuple):
-    """Of one sweep: what was wrong, when it killed, for each kill kernel and seconds until all was gone, the reports."""
+    """Of one sweep: what was wrong, when it killed, kernel and seconds until all was gone for each, the reports."""
 
     wrong: Counter[str]
     killed: Counter[str]

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from kernels.conftest import BARE, eventually, is_running, parent_of
 
-from toolkit.kernels import close_zygotes
+from toolkit.kernels import close_zygotes, zygotes
 from toolkit.kernels.forked import ForkedKernel, Usage
 from toolkit.kernels.launches import Launch
 from toolkit.kernels.zygotes import Zygote, fork_kernel
 
 # A kernel that is asked for a file that is not there writes it, and waits for clients.
+PROGRAM = Path(zygotes.__file__).with_name("zygote.py")
 ENV = {name: os.environ[name] for name in ("HOME", "PATH")}
 
 
@@ -112,3 +113,21 @@ def test_zygotes_are_closed_as_often_as_asked(times: int, tmp_path: Path) -> Non
     assert not is_running(zygote)
     assert kernel.wait() == -signal.SIGKILL
     kernel.close()
+
+
+def test_a_zygote_whose_owner_is_gone_imports_nothing_more(tmp_path: Path) -> None:
+    (tmp_path / "first_module.py").write_text(
+        "import os, pathlib, time\nhere = pathlib.Path(__file__).parent\n(here / 'begun').touch()\n"
+        "while not (here / 'go').exists():\n    time.sleep(0.01)\n"
+    )
+    (tmp_path / "second_module.py").write_text("import pathlib\npathlib.Path(__file__).with_name('too_far').touch()\n")
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        command = [sys.executable, str(PROGRAM), str(theirs.fileno()), "60", "first_module", "second_module"]
+        process = subprocess.Popen(command, env=ENV | {"PYTHONPATH": str(tmp_path)}, pass_fds=[theirs.fileno()])
+        theirs.close()
+        assert eventually((tmp_path / "begun").exists)
+        ours.close()
+        (tmp_path / "go").touch()
+        assert process.wait(60) == 0
+    assert not (tmp_path / "too_far").exists()

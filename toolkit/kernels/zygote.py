@@ -64,7 +64,7 @@ def main() -> None:
     if not sys.flags.safe_path:
         del sys.path[0]  # this file's own folder
     given = dict(os.environ)
-    failed = load(sys.argv[3:])
+    failed = load(sys.argv[3:], control)
     _added.update((name, value) for name, value in os.environ.items() if name not in given)
     _changed.update((name, value) for name, value in os.environ.items() if given.get(name, value) != value)
     prepare_figures()
@@ -94,15 +94,24 @@ def main() -> None:
     kernel.start()  # type: ignore[no-untyped-call]  # it has no types
 
 
-def load(modules: list[str]) -> dict[str, str]:
-    """Import each module; why each one that could not be was not."""
+def load(modules: list[str], control: socket.socket) -> dict[str, str]:
+    """Import each module; why each one that could not be was not. Ends with the owner, who may not live to see it."""
     failed = {}
     for name in modules:
+        if _is_closed(control):
+            os._exit(0)
         try:
             importlib.import_module(name)
         except Exception as err:  # noqa: BLE001  # the notebook that imports it will see the same error
             failed[name] = f"{type(err).__name__}: {err}"
     return failed
+
+
+def _is_closed(control: socket.socket) -> bool:
+    try:
+        return not control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
 
 
 def prepare_figures() -> None:
