@@ -5,14 +5,13 @@ driver, ploomber-engine (one process for all reports, no isolation), the toolkit
 command line, and the cells alone in a process that has run them once: the limit. Each way has one core; two notebooks
 are measured at a time. CPU seconds are those of the whole process tree, zygote and kernels included; the first run of a
 driver, which pays the imports, is left out everywhere and given once, below. Papermill writes its notebook; the toolkit
-also checks parameters, renders HTML, scans, publishes with fsync and records in the ledger. Then two workers against
-one papermill driver: reports an hour.
+also checks parameters, renders HTML, scans, publishes with fsync and records in the ledger.
 
     python benchmarks/report_cost.py [RUNS]
 
 Prints Markdown. Exits 1 when a promise is missed: warm at least 6 times less CPU than papermill in one driver and 10
 times less than its command line; at most 0.45 CPU s over its cells for every shipped template; cold no slower than
-papermill, by command line and in one driver; two workers at least 5 times one papermill driver.
+papermill, by command line and in one driver.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ WAYS = {
     "warm": "toolkit warm, one driver",
     "cells": "cells alone",
 }
-LEAST_VS_DRIVER, LEAST_VS_COMMAND, MOST_OVER_CELLS_S, LEAST_VS_ONE_DRIVER = 6.0, 10.0, 0.45, 5.0
+LEAST_VS_DRIVER, LEAST_VS_COMMAND, MOST_OVER_CELLS_S = 6.0, 10.0, 0.45
 
 EIGHT_CELLS = """\
 rows: int = 2000  # rows of the frame
@@ -252,17 +251,6 @@ def on_a_core_of_its_own(core: int, notebook: Path, *more: Any) -> dict[str, Cos
     return compare_ways(notebook, *more)
 
 
-def compare_throughput(workspace: Path, environment: dict[str, str], one_driver: Cost) -> tuple[float, float]:
-    """Reports an hour: one papermill driver, and two workers; the batch's start and its imports included."""
-    many = 40
-    seeds = ",".join(str(seed) for seed in range(many))
-    toolkit = str(Path(sys.executable).parent / "toolkit")
-    cost = run_command(
-        [toolkit, "run", "eight_cells", "--each", f"seed={seeds}", "--workers", "2"], workspace, environment
-    )
-    return 3600 / one_driver.wall_s, 3600 * many / cost.wall_s
-
-
 def main() -> int:
     """Measure and print; 1 when a promise is missed."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
@@ -291,16 +279,7 @@ def main() -> int:
                 for notebook in own
             }
             by_notebook = {notebook.stem: running[notebook.stem].result() for notebook in notebooks}
-        one, two = compare_throughput(workspace, environment, by_notebook["eight_cells"]["papermill"])
     print_costs(by_notebook, runs, missed)
-    print(
-        "# Two workers\n\n| who | reports an hour, eight_cells |\n|---|---|\n"
-        f"| one papermill driver | {one:,.0f} |\n"
-        f"| `toolkit run eight_cells --each seed=… --workers 2` | {two:,.0f} |\n\n"
-        f"{two / one:.1f} times as many."
-    )
-    if two < LEAST_VS_ONE_DRIVER * one:
-        missed.append(f"two workers make {two / one:.1f} times the reports of one papermill driver")
     print("\nMissed: " + "; ".join(missed) if missed else "\nEvery promise is kept.")
     return int(bool(missed))
 
