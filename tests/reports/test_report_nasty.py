@@ -165,6 +165,12 @@ def test_a_kernel_that_is_killed(nasty: Nasty) -> None:
         nasty("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
 
 
+def test_results_that_were_cut_off_hide_no_failure(nasty: Nasty) -> None:
+    cut_off = "open(os.environ['TOOLKIT_RUN'] + '/results.json', 'w').write('{\"rows\": [')"
+    with pytest.raises(RunError, match="KernelDied: the kernel ended itself with exit code 7"):
+        nasty(f"import os\nfile = {cut_off}\nos._exit(7)")
+
+
 def test_sys_exit_ends_the_notebook_and_its_code_decides(nasty: Nasty) -> None:
     said = text(nasty("print('before')", "import sys\nsys.exit(0)", "print('after')"))
     assert said.startswith("before\n")

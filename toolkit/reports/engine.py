@@ -363,6 +363,14 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(("Unable to parse line", "Passed unknown parameter"))
 
 
+def describe_place(notebook: Any, cell_index: int | None) -> str:
+    """Where a notebook stopped, as people count its cells."""
+    if cell_index is None:
+        return "before its first cell"
+    number, total = count_code_cells(notebook, cell_index), count_code_cells(notebook, len(notebook.cells))
+    return f"in code cell {number} of {total} ({first_line(notebook.cells[cell_index].source)})"
+
+
 def count_code_cells(notebook: Any, index: int) -> int:
     """How many code cells there are up to and including the cell at `index`: the number people know it by."""
     return sum(cell.cell_type == "code" for cell in notebook.cells[: index + 1])

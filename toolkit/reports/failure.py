@@ -41,12 +41,8 @@ def raise_failure(
             run.refuse(err)
         raise err
     notebook = execution.notebook
-    where, source = "before its first cell", ""
-    if failure.cell_index is not None:
-        source = notebook.cells[failure.cell_index].source
-        number = engine.count_code_cells(notebook, failure.cell_index)
-        total = engine.count_code_cells(notebook, len(notebook.cells))
-        where = f"in code cell {number} of {total} ({engine.first_line(source)})"
+    where = engine.describe_place(notebook, failure.cell_index)
+    source = "" if failure.cell_index is None else notebook.cells[failure.cell_index].source
     cause = f"{failure.error}: {failure.message}"
     text = f"{run.template.name} failed {where}: {cause}"
     try:

@@ -151,12 +151,7 @@ def _make_redactor(workspace: Workspace, root: Path, folder: Path, secrets: Mapp
 
 
 def _failure_text(template: Template, execution: engine.Execution, failure: engine.CellFailure) -> str:
-    where = "before its first cell"
-    if failure.cell_index is not None:
-        cells = execution.notebook.cells
-        number = engine.count_code_cells(execution.notebook, failure.cell_index)
-        total = engine.count_code_cells(execution.notebook, len(cells))
-        where = f"in code cell {number} of {total} ({engine.first_line(cells[failure.cell_index].source)})"
+    where = engine.describe_place(execution.notebook, failure.cell_index)
     return f"{template.name} no longer runs: it stops {where}: {failure.error}: {failure.message}"
 
 

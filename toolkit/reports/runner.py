@@ -155,7 +155,9 @@ def _execute(run: Run) -> Published:
             stop=run.stop,
         )
         _scrub(execution.notebook, run.template)
-        cleaned = clean(execution, _read_results(staged), redactor)
+        # What a kernel that was ended has left of its results may be cut off anywhere; nobody asks for it.
+        saved = document_bytes(to_document({})) if execution.failure else _read_results(staged)
+        cleaned = clean(execution, saved, redactor)
         execution = cleaned.execution
         if execution.failure is not None:
             raise_failure(run, execution, execution.failure, staging, redactor)
@@ -190,7 +192,7 @@ def _publish(run: Run, cleaned: Cleaned, staged: Path, privacy: dict[str, Any]) 
 
 
 def _read_results(staged: Path) -> bytes:
-    """What the notebook saved; nothing for a plain one, or one that failed before it came to that."""
+    """What the notebook saved; nothing for a plain one."""
     path = staged / RESULTS
     return path.read_bytes() if path.is_file() else document_bytes(to_document({}))
 
