@@ -70,12 +70,12 @@ def test_no_workspace(tmp_path, monkeypatch):
             SETTINGS.replace("name", "nmae", 1),
             "toolkit.toml: key 'name' is missing\n"
             "toolkit.toml:2: unknown key 'nmae'; allowed: archive, engine, kernel, limits, name, "
-            "repository, retention, schema_version, tables. Did you mean 'name'?",
+            "repository, retention, schema_version, sources, tables. Did you mean 'name'?",
         ),
         (
             SETTINGS.replace("path", "paht"),
-            "toolkit.toml:3: key 'tables.predictions.path' is missing\n"
-            "toolkit.toml:4: unknown key 'tables.predictions.paht'; allowed: columns, path. Did you mean 'path'?",
+            "toolkit.toml:4: unknown key 'tables.predictions.paht'; allowed: columns, expressions, "
+            "max_quarantined_share, path, source, table. Did you mean 'path'?",
         ),
         (
             SETTINGS + '[repository]\npath = """\n"""\n',

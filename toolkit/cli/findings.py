@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from toolkit import __version__
-from toolkit.errors import ToolkitError, WorkspaceError, WorkspaceVersionError
+from toolkit.errors import MissingExtraError, ParameterError, ToolkitError, WorkspaceError, WorkspaceVersionError
 
 if TYPE_CHECKING:
     from toolkit.data import Source
@@ -46,6 +46,7 @@ def inspect() -> list[Finding]:
     findings.append(Finding("toolkit.toml", "ok", f"name {workspace.settings.name!r}"))
     return [
         *findings,
+        *inspect_sources(workspace),
         *inspect_tables(workspace),
         *inspect_definitions(workspace),
         inspect_schemas(workspace),
@@ -90,8 +91,31 @@ def _inspect_warm_kernels() -> Finding:
     return Finding(name, "ok", "batches and 'toolkit due' fork their kernels", needed=False)
 
 
+def inspect_sources(workspace: Workspace) -> Iterator[Finding]:
+    """Each source that is configured: whether it can be reached, and whether it is only read."""
+    from toolkit.data.connections import connect
+
+    for name in sorted(workspace.settings.sources):
+        check = f"source {name}"
+        try:
+            connection = connect(workspace, name)
+        except ToolkitError as err:
+            yield Finding(check, "wrong", str(err), _fix_of_source(name, err))
+            continue
+        what = "only read" if connection.read_only else "whoever it lets in may write; give a role that only reads"
+        yield Finding(check, "ok", f"{connection.place.removeprefix(f'source {name!r} ').strip('()')}: {what}")
+
+
+def _fix_of_source(name: str, error: ToolkitError) -> str:
+    if isinstance(error, MissingExtraError):
+        return str(error).rpartition(": ")[2]
+    if isinstance(error, ParameterError):
+        return "put the secret into the environment or the keyring"
+    return f"see that it is up and that [sources.{name}] in toolkit.toml says where and as whom"
+
+
 def inspect_tables(workspace: Workspace) -> Iterator[Finding]:
-    """Each table that is configured: files, columns of its contract."""
+    """Each table that is configured: whether it is there, columns of its contract."""
     from toolkit.data import open_source
 
     source = open_source(workspace)
@@ -112,20 +136,21 @@ def _inspect_table(source: Source, name: str) -> Finding:
         what = unknown_name_message(name, CONTRACTS, noun="table")
         return Finding(check, "wrong", what, f"rename or remove [tables.{name}] in toolkit.toml")
     settings = source.workspace.settings.tables[name]
-    if not any(source.workspace.root.glob(settings.path)):
+    files = "files" if settings.table is None else "table"
+    if settings.source is None and settings.path is not None and not any(source.workspace.root.glob(settings.path)):
         fix = f"put Parquet files there, or correct [tables.{name}] in toolkit.toml"
         return Finding(check, "missing", f"no file matches {settings.path}", fix)
     try:
         columns = source.columns(name)
     except ToolkitError as err:
-        return Finding(check, "wrong", str(err), f"correct the files or [tables.{name}] in toolkit.toml")
+        return Finding(check, "wrong", str(err), f"correct the {files} or [tables.{name}] in toolkit.toml")
     contract = CONTRACTS[name]
     needed = {*contract.key, contract.time, *(key for key, column in contract.columns.items() if column.required)}
     absent = sorted(needed - set(columns))
     if absent:
-        fix = f"add them to the files, or map your own names in [tables.{name}.columns] of toolkit.toml"
+        fix = f"add them to the {files}, or map your own names in [tables.{name}.columns] of toolkit.toml"
         return Finding(check, "wrong", f"columns that the contract needs are absent: {', '.join(absent)}", fix)
-    return Finding(check, "ok", f"{settings.path}, {len(columns)} columns")
+    return Finding(check, "ok", f"{settings.place}, {len(columns)} columns")
 
 
 def inspect_definitions(workspace: Workspace) -> Iterator[Finding]:

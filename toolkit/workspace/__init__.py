@@ -9,15 +9,9 @@ from toolkit.workspace.definitions import Day, Definition
 from toolkit.workspace.documents import Problem
 from toolkit.workspace.edits import edit_yaml
 from toolkit.workspace.environment import Actor, current_actor, git_environment, ledger_sequence, run_folder
-from toolkit.workspace.folder import (
-    SETTINGS_FILE,
-    RepositorySettings,
-    Settings,
-    TableSettings,
-    Workspace,
-    open_workspace,
-)
-from toolkit.workspace.journal import JOURNAL, Journal, Read
+from toolkit.workspace.folder import SETTINGS_FILE, Workspace, open_workspace
+from toolkit.workspace.journal import JOURNAL, Journal, Quarantine, Read
+from toolkit.workspace.settings import RepositorySettings, Settings, SourceSettings, TableSettings
 
 __all__ = [
     "JOURNAL",
@@ -27,9 +21,11 @@ __all__ = [
     "Definition",
     "Journal",
     "Problem",
+    "Quarantine",
     "Read",
     "RepositorySettings",
     "Settings",
+    "SourceSettings",
     "TableSettings",
     "Workspace",
     "current_actor",

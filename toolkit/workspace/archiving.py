@@ -31,7 +31,16 @@ def _check_remote(url: str) -> str:
     return url
 
 
-def find_credentials(settings: Mapping[str, Any]) -> Iterator[Problem]:
+def is_credential(name: str) -> bool:
+    """Whether what goes by this name is a credential.
+
+    >>> is_credential("spark.hadoop.fs.s3a.secret.key"), is_credential("sslmode")
+    (True, False)
+    """
+    return _SECRET.search(name.casefold()) is not None
+
+
+def find_archive_credentials(settings: Mapping[str, Any]) -> Iterator[Problem]:
     """What looks like a credential in the settings of the remote archive; its value is in no message."""
     archive = settings.get("archive")
     if isinstance(archive, Mapping):
@@ -43,7 +52,7 @@ def _find_credentials(table: Mapping[str, Any], at: list[str | int]) -> Iterator
         here = [*at, name]
         if isinstance(value, Mapping):
             yield from _find_credentials(value, here)
-        elif _SECRET.search(name.casefold()) or (isinstance(value, str) and _USER_IN_URL.search(value)):
+        elif is_credential(name) or (isinstance(value, str) and _USER_IN_URL.search(value)):
             shown = ".".join(map(str, here))
             yield Problem(
                 here,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -54,19 +54,23 @@ def validate(document: Document, model: type[DefinitionT]) -> DefinitionT:
 
 
 def _explain(problem: Any, document: Document, model: type[BaseModel]) -> str:
-    where = f"{document.where(problem['loc'])}: "
-    key = ".".join(str(part) for part in problem["loc"])
     kind = problem["type"]
+    at, around = _follow(model, problem["loc"])
+    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+        at.append(str(problem["ctx"]["discriminator"]).strip("'"))
+    where = f"{document.where(at)}: "
+    key = ".".join(str(part) for part in at)
     if kind == "extra_forbidden":
-        allowed = _fields_at(model, problem["loc"][:-1])
+        allowed = _names(around) if around else []
         close = nearest(str(problem["loc"][-1]), allowed)
         hint = f" Did you mean {close!r}?" if close else ""
         return f"{where}unknown key {key!r}; allowed: {', '.join(sorted(allowed)) or 'none'}.{hint}"
-    if kind == "missing":
+    if kind in {"missing", "union_tag_not_found"}:
         return f"{where}key {key!r} is missing"
     given = problem["input"]
-    if kind in {"literal_error", "enum"}:
-        expected = str(problem["ctx"]["expected"])
+    if kind in {"literal_error", "enum", "union_tag_invalid"}:
+        ctx = problem["ctx"]
+        expected, given = str(ctx.get("expected", ctx.get("expected_tags"))), ctx.get("tag", given)
         options = [option.strip().strip("'") for option in expected.replace(" or ", ", ").split(",")]
         close = nearest(str(given), options)
         hint = f" Did you mean {close!r}?" if close and close != str(given) else ""
@@ -82,29 +86,42 @@ def _names(model: type[BaseModel]) -> list[str]:
     return sorted(field.alias or name for name, field in model.model_fields.items())
 
 
-def _fields_at(model: type[BaseModel], loc: Sequence[Any]) -> list[str]:
-    found: type[BaseModel] | None = model
+def _follow(model: type[BaseModel], loc: Sequence[Any]) -> tuple[list[Any], type[BaseModel] | None]:
+    """The steps of a problem's place that a file has, and the model whose key the last of them is.
+
+    Pydantic also names the branch that it took in a union of models, which is left out.
+    """
+    steps: list[Any] = []
+    models: list[type[BaseModel]] = [model]
+    around: type[BaseModel] | None = model
     inside = False  # the next step is a key of a mapping or an index of a list
     for step in loc:
-        if found is None:
-            return []
-        fields = {field.alias or name: field for name, field in found.model_fields.items()}
-        field = None if inside else fields.get(str(step))
+        branch = [each for each in models if step in _tags(each)] if len(models) > 1 and not inside else []
+        if branch:
+            models = branch
+            continue
+        steps.append(step)
+        around = models[0] if models else None
+        fields = {f.alias or name: f for name, f in around.model_fields.items()} if around and not inside else {}
+        field = fields.get(str(step))
         inside = False
-        if field is not None:  # else also: a branch of a union, which no file has
-            found = _model_in(field.annotation)
+        if field is not None:  # else also: a branch of a union without models, which no file has
+            models = _models_in(field.annotation)
             inside = _holds_many(field.annotation)
-    return _names(found) if found else []
+    return steps, around
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _tags(model: type[BaseModel]) -> set[str]:
+    """What tells a model from the others of a union: the one value that a key of it may have."""
+    annotations = [field.annotation for field in model.model_fields.values()]
+    values = [get_args(annotation) for annotation in annotations if get_origin(annotation) is Literal]
+    return {value[0] for value in values if len(value) == 1}
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for part in get_args(annotation):
-        found = _model_in(part)
-        if found:
-            return found
-    return None
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
 def _holds_many(annotation: Any) -> bool:

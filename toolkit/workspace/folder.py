@@ -6,61 +6,19 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from pydantic import Field
 
 from toolkit.checks import check_in
 from toolkit.digests import digest_file
 from toolkit.errors import DefinitionError, WorkspaceError, WorkspaceVersionError
-from toolkit.workspace.archiving import ArchiveSettings, RetentionSettings, find_credentials
-from toolkit.workspace.definitions import Definition, DefinitionT, validate
+from toolkit.workspace.definitions import DefinitionT, validate
 from toolkit.workspace.documents import Document, Problem, read_toml, read_yaml
 from toolkit.workspace.environment import WORKSPACE_VARIABLE, workspace_variable
 from toolkit.workspace.journal import JOURNAL
+from toolkit.workspace.settings import Settings, find_credentials, find_problems
 
 SETTINGS_FILE = "toolkit.toml"
 SCHEMA_VERSION = 2
 """The version of the workspace's own form. 2 (2026): the table `repository`, and JSON Schemas for editors."""
-
-
-class TableSettings(Definition):
-    """Where one table of the data contracts lies, and which of its own columns are which of the contract's."""
-
-    path: str = Field(description="Parquet file, folder pattern or glob, relative to the workspace")
-    columns: dict[str, str] = Field(default_factory=dict, description="contract column: own column")
-
-
-class RepositorySettings(Definition):
-    """The git repository whose history is evidence of debt."""
-
-    path: str = Field(min_length=1, description="the git repository that debt reviews mine, relative to the workspace")
-
-
-class LimitSettings(Definition):
-    """What one run may cost; what is left out has no limit, but for what it may put out."""
-
-    cell_s: float | None = Field(default=None, gt=0, description="seconds that one cell may run")
-    run_s: float | None = Field(default=None, gt=0, description="seconds that a whole run may take")
-    memory_mib: float | None = Field(default=None, gt=0, description="MiB that a kernel may allocate (Linux)")
-    output_mib: float | None = Field(default=None, gt=0, description="MiB that the cells of a run may put out; 32")
-
-
-class Settings(Definition):
-    """`toolkit.toml`: what the workspace is, and where its tables lie."""
-
-    schema_version: Literal[2] = Field(description="the version of the workspace's form; 'toolkit upgrade' raises it")
-    name: str = Field(min_length=1, description="the workspace's name")
-    engine: Literal["duckdb"] = Field(default="duckdb", description="what reads the tables")
-    tables: dict[str, TableSettings] = Field(description="where each table of the data contracts lies")
-    kernel: Literal["auto", "warm", "cold"] = Field(
-        default="auto",
-        description="how kernels start: forked from a warm process, from nothing, or (auto) warm in batches and 'due'",
-    )
-    limits: LimitSettings = Field(default=LimitSettings(), description="what one run may cost")
-    repository: RepositorySettings | None = Field(default=None, description="the code that debt reviews look at")
-    retention: RetentionSettings | None = Field(default=None, description="which published versions are kept")
-    archive: ArchiveSettings | None = Field(default=None, description="where the archive's remote copy lies")
 
 
 @dataclass(frozen=True)
@@ -160,8 +118,10 @@ def open_workspace(path: str | Path | None = None) -> Workspace:
     file = root / SETTINGS_FILE
     document = read_toml(file)
     check_version(document, oldest=SCHEMA_VERSION)
+    if problems := list(find_credentials(document.data)):  # first: what is refused for its form is shown
+        raise document.error(problems)
     settings = validate(document, Settings)
-    if problems := list(find_credentials(document.data)):
+    if problems := list(find_problems(settings)):
         raise document.error(problems)
     JOURNAL.note_definition(SETTINGS_FILE, digest_file(file))
     return Workspace(root, settings)

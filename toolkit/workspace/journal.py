@@ -28,6 +28,27 @@ class Read:
     nan_as_missing: tuple[tuple[str, int], ...] = ()
 
 
+@dataclass(frozen=True, order=True)
+class Quarantine:
+    """Rows of a table that were left out because they break its contract: how many of how many, and a few keys."""
+
+    table: str
+    rule: str
+    rows: int
+    of_rows: int
+    examples: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """It in one line.
+
+        >>> Quarantine("predictions", "score must be finite", 1, 3000, ("r7 × delay × 1",)).text
+        'predictions.score must be finite: 1 of 3,000 rows break this, such as r7 × delay × 1'
+        """
+        such = f", such as {'; '.join(self.examples)}" if self.examples else ""
+        return f"{self.table}.{self.rule}: {self.rows:,} of {self.of_rows:,} rows break this{such}"
+
+
 @dataclass
 class Journal:
     """What was opened so far; each once, whatever the order.
@@ -37,6 +58,7 @@ class Journal:
 
     definitions: dict[str, str] = field(default_factory=dict)
     reads: set[Read] = field(default_factory=set)
+    quarantines: set[Quarantine] = field(default_factory=set)
     repositories: dict[str, str] = field(default_factory=dict)
 
     def note_definition(self, path: str, digest: str) -> None:
@@ -46,6 +68,10 @@ class Journal:
     def note_read(self, read: Read) -> None:
         """Remember that a part of a table was read."""
         self.reads.add(read)
+
+    def note_quarantine(self, quarantine: Quarantine) -> None:
+        """Remember that rows were left out."""
+        self.quarantines.add(quarantine)
 
     def note_repository(self, path: str, commit: str) -> None:
         """Remember that a repository's history was mined up to a commit; `path` is as the workspace names it."""
@@ -59,6 +85,9 @@ class Journal:
             "sources": [
                 asdict(read) | {"columns": list(read.columns), "nan_as_missing": dict(read.nan_as_missing)}
                 for read in ordered
+            ],
+            "quarantined": [
+                asdict(quarantine) | {"examples": list(quarantine.examples)} for quarantine in sorted(self.quarantines)
             ],
             "repositories": [{"path": path, "commit": self.repositories[path]} for path in sorted(self.repositories)],
         }

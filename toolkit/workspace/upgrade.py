@@ -7,7 +7,8 @@ import re
 from toolkit.errors import DefinitionError
 from toolkit.workspace.definitions import validate
 from toolkit.workspace.documents import Document, parse_toml
-from toolkit.workspace.folder import SCHEMA_VERSION, Settings, check_version
+from toolkit.workspace.folder import SCHEMA_VERSION, check_version
+from toolkit.workspace.settings import Settings
 
 SCHEMA_LINE = "#:schema ./.toolkit/schemas/toolkit.schema.json"
 """The first line of `toolkit.toml`: where editors that know TOML find its schema."""

@@ -1,0 +1,121 @@
+"""Tables that lie in files: Parquet, CSV and JSON lines, by name, by pattern, or all in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from glob import has_magic
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolkit.data.connections import EMBEDDED, Connection
+from toolkit.data.contracts import Column
+from toolkit.errors import ContractError
+from toolkit.workspace import SETTINGS_FILE
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+FORMATS = {
+    "parquet": (".parquet", ".pq"),
+    "csv": (".csv", ".tsv", ".csv.gz", ".tsv.gz"),
+    "json": (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz"),
+}
+"""What is read, by the ends of the files' names. JSON is one object a line."""
+
+_DUCKDB_TYPES = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN", "instant": "TIMESTAMPTZ"}
+
+
+def list_files(connection: Connection, path: str) -> list[str]:
+    """The files that a path of the settings means, sorted: one, those of a pattern, or all of one format in a folder.
+
+    Local ones are absolute paths; those of an object store are URLs.
+    """
+    if connection.object_store is not None:
+        return _list_objects(connection, path)
+    place = Path(connection.base, path)
+    if not has_magic(path):
+        inside = place.rglob("*") if place.is_dir() else [place]
+        files = sorted(str(file) for file in inside if file.is_file() and not file.name.startswith("."))
+        return _of_one_format(files) if place.is_dir() else files
+    start = Path(place.anchor)
+    return sorted(str(file) for file in start.glob(str(place.relative_to(start))) if file.is_file())
+
+
+def _list_objects(connection: Connection, path: str) -> list[str]:
+    store: Any = connection.object_store
+    scheme, _, base = connection.base.partition("://")
+    scheme = {"s3": "s3a"}.get(scheme, scheme)  # Ibis would fetch an extension of DuckDB's for s3://
+    target = f"{base}/{path}"
+    if has_magic(path):
+        return sorted(f"{scheme}://{file}" for file in store.glob(target))
+    return _of_one_format(sorted(f"{scheme}://{file}" for file in store.find(target)))
+
+
+def _of_one_format(files: Sequence[str]) -> list[str]:
+    """Those of the first format that there are files of: a folder may hold a README and checksums too."""
+    found = ([file for file in files if file.casefold().endswith(ends)] for ends in FORMATS.values())
+    return next((each for each in found if each), [])
+
+
+def read_files(
+    connection: Connection,
+    files: Sequence[str],
+    *,
+    kinds: Mapping[str, Column],
+    file_column: str | None = None,
+) -> ir.Table:
+    """The rows of `files`, lazily; `file_column` is a further column with the file that a row comes from.
+
+    `kinds` are the contract's columns by the files' own names: CSV and JSON have no types, so a text that looks like a
+    number stays text, and a column without values has the type that the contract gives it. Values in the names of
+    folders (`model=delay/`) are text. Raises `ContractError` for a format that is none of `FORMATS`.
+    """
+    name = Path(files[0]).name.casefold()
+    form = next((form for form, ends in FORMATS.items() if name.endswith(ends)), None)
+    if form is None:
+        ends = ", ".join(end for each in FORMATS.values() for end in each)
+        raise ContractError(f"{Path(files[0]).name} is of no format that is read; the names of files end in {ends}")
+    if connection.engine != EMBEDDED:
+        return _read_elsewhere(connection, files, form)
+    backend: Any = connection.backend
+    options: dict[str, Any] = {"hive_types_autocast": False, "union_by_name": True}
+    if file_column is not None:
+        options["filename"] = file_column
+    if form == "parquet":
+        # Parquet's minimum and maximum leave NaN out. Unless told so, DuckDB concludes from them that there is none and
+        # answers isnan() without looking (https://github.com/duckdb/duckdb/issues/25521): a sum would be NaN.
+        return backend.read_parquet(files, can_have_nan=True, **options)
+    if form == "csv":
+        table = backend.read_csv(files, **options)
+        types = _types_to_correct(table, kinds)
+        return backend.read_csv(files, types=types, **options) if types else table
+    options |= {"format": "newline_delimited", "sample_size": -1}  # a column may first come in a late row
+    table = backend.read_json(files, **options)
+    types = _types_to_correct(table, kinds)
+    if not types:
+        return table
+    found = {row[0]: row[1] for row in backend.raw_sql(f'DESCRIBE "{table.get_name()}"').fetchall()}
+    found.pop(file_column, None)
+    return backend.read_json(files, columns=found | types, **options)
+
+
+def _types_to_correct(table: ir.Table, kinds: Mapping[str, Column]) -> dict[str, str]:
+    """By column the type that the contract means, where what was guessed from the values does not hold."""
+    types = {}
+    for name, dtype in table.schema().items():
+        kind = kinds[name].kind if name in kinds else None
+        without_values = dtype.is_unknown() or dtype.is_null()
+        if kind == "text" and not dtype.is_string():
+            types[name] = _DUCKDB_TYPES[kind]
+        elif without_values or (dtype.is_string() and kind not in {None, "text"}):
+            types[name] = _DUCKDB_TYPES[kind or "text"]
+    return types
+
+
+def _read_elsewhere(connection: Connection, files: Sequence[str], form: str) -> ir.Table:
+    if connection.engine != "pyspark" or form != "parquet":
+        raise ContractError(
+            f"{connection.place} cannot read {Path(files[0]).name}; leave 'source' out of the table in "
+            f"{SETTINGS_FILE}, so that the embedded engine reads it"
+        )
+    return connection.backend.read_parquet_files(files, base=connection.base)
