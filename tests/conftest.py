@@ -101,20 +101,29 @@ class SmallWorkspace:
         return self.predictions.merge(self.outcomes, on="request_id")
 
 
-def write_workspace(root: Path, predictions: pd.DataFrame, outcomes: pd.DataFrame) -> SmallWorkspace:
+def write_workspace(
+    root: Path, predictions: pd.DataFrame, outcomes: pd.DataFrame, *, max_quarantined_share: float | None = None
+) -> SmallWorkspace:
     """Lay a workspace of two tables into `root`."""
     for folder in ("data", "models"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     predictions.to_parquet(root / "data" / "predictions.parquet", index=False)
     outcomes.to_parquet(root / "data" / "outcomes.parquet", index=False)
     for path, text in (
-        ("toolkit.toml", SETTINGS),
+        ("toolkit.toml", limit_quarantine(SETTINGS, max_quarantined_share)),
         ("metrics.yml", METRICS),
         ("models/small.yml", MODEL),
         ("teams.yml", TEAMS),
     ):
         (root / path).write_text(text)
     return SmallWorkspace(open_workspace(root), predictions, outcomes)
+
+
+def limit_quarantine(settings: str, share: float | None) -> str:
+    """Settings in which each table says what share of its rows may be left out."""
+    return (
+        settings if share is None else settings.replace('.parquet"\n', f'.parquet"\nmax_quarantined_share = {share}\n')
+    )
 
 
 def make_events(
@@ -214,4 +223,5 @@ def flights_workspace(flights_root: Path, tmp_path: Path) -> Workspace:
 def _fresh_journal() -> None:
     JOURNAL.definitions.clear()
     JOURNAL.reads.clear()
+    JOURNAL.quarantines.clear()
     JOURNAL.repositories.clear()

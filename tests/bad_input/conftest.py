@@ -105,11 +105,11 @@ def without_progress(text: str) -> str:
 
 
 def read_state(root: Path) -> State:
-    """The workspace's files but the ledger's, which is read entry by entry: SQLite keeps files of its own."""
+    """The files of the workspace but the cache; the ledger's, of which SQLite keeps more, are read entry by entry."""
     files = {
         path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() else b""
         for path in sorted(root.rglob("*"))
-        if path.relative_to(root).parts[0] != "ledger" and path != root / "reports" / ".staging"
+        if path.relative_to(root).parts[0] not in {"ledger", "cache"} and path != root / "reports" / ".staging"
     }
     with open_ledger(open_workspace(root).ledger, create=False) as ledger:
         return State(files, [entry.to_dict() for entry in ledger.entries()])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -93,14 +95,36 @@ def test_wrong_column_type(world):
     world.refused("run", "looks", subject=SUBJECT, kind="ContractError", reason=reason)
 
 
+def too_many(table: str, count: int, rows: int) -> str:
+    """The last line of a refusal where no row may be left out."""
+    return (
+        f"\n{table}: {count:,} of {rows:,} rows break the contract, and a share of at most 0 may be left out "
+        f"(max_quarantined_share of [tables.{table}] in toolkit.toml)"
+    )
+
+
+def accept_none(world) -> None:
+    """From here on a row that breaks its contract is an error."""
+    for table in ("predictions", "outcomes"):
+        path = f'path = "data/{table}.parquet"'
+        world.edit("toolkit.toml", path, f"{path}\nmax_quarantined_share = 0")
+
+
 def test_duplicate_keys(world):
+    accept_none(world)
     april = world.rewrite("predictions", lambda frame: pd.concat([frame, frame[frame["served"]].head(2)]))
     rows = (april["occurred_at"] >= APRIL) & (april["occurred_at"] < MAY - pd.Timedelta(days=2))
-    reason = f"predictions: 2 of {rows.sum():,} rows repeat a key (request_id × model × version)"
+    repeated = april[april["served"]].head(2)["request_id"]
+    reason = (
+        f"predictions.request_id × model × version must not repeat: 2 of {rows.sum():,} rows break this, such as "
+        + "; ".join(f"{request_id} × small × 1" for request_id in repeated)
+        + too_many("predictions", 2, rows.sum())
+    )
     world.refused("run", "looks", subject=SUBJECT, kind="ContractError", reason=reason)
 
 
 def test_nan_and_infinite_scores(world):
+    accept_none(world)
     predictions = pd.read_parquet(world.root / "data" / "predictions.parquet")
     march = predictions[(predictions["occurred_at"] >= MARCH) & (predictions["occurred_at"] < APRIL)]
     answered, failed = march[~march["error"]].index, march[march["error"]].index
@@ -110,11 +134,12 @@ def test_nan_and_infinite_scores(world):
         "predictions.score must not be NaN unless error is true (NULL says that there is none): "
         f"2 of {rows} rows break this, such as {names[1]}; {names[3]}\n"
         f"predictions.score must be finite: 1 of {rows} rows break this, such as {names[5]}"
-    )
+    ) + too_many("predictions", 3, len(march))
     world.refused("run", "looks", subject=SUBJECT, kind="ContractError", reason=reason)
 
 
 def test_labels_before_predictions(world):
+    accept_none(world)
     predictions = pd.read_parquet(world.root / "data" / "predictions.parquet")
     march = predictions[predictions["occurred_at"] < APRIL]
     early = march[(march["occurred_at"] >= MARCH + pd.Timedelta(days=9)) & ~march["error"]].head(2)["request_id"]
@@ -132,8 +157,28 @@ def test_labels_before_predictions(world):
     reason = (
         f"outcomes.observed_at must not be before the prediction's occurred_at: 2 of {rows:,} rows break this, "
         f"such as {shown}"
-    )
+    ) + too_many("outcomes", 2, rows)
     world.refused("run", "looks", subject=SUBJECT, kind="ContractError", reason=reason)
+
+
+def test_a_few_bad_rows_are_left_out_of_a_report_that_says_so(world):
+    predictions = pd.read_parquet(world.root / "data" / "predictions.parquet")
+    march = predictions[(predictions["occurred_at"] >= MARCH) & (predictions["occurred_at"] < APRIL)]
+    write_scores(world, {march[~march["error"]].index[5]: np.inf})
+    line = (
+        f"predictions.score must be finite: 1 of {len(march):,} rows break this, such as "
+        f"{march[~march['error']].iloc[5]['request_id']} × small × 1"
+    )
+    assert world.call("run", "looks").code == 0
+    (folder,) = (path for path in (world.root / "reports" / "looks" / "small").iterdir() if path.name == "v0002")
+    (noted,) = json.loads((folder / "manifest.json").read_text())["quarantined"]
+    assert (noted["table"], noted["rule"], noted["rows"], noted["of_rows"]) == (
+        "predictions",
+        "score must be finite",
+        1,
+        len(march),
+    )
+    assert line in (folder / "report.html").read_text()
 
 
 def test_empty_window(world):

@@ -105,7 +105,7 @@ BREACHES = {
     "report twice": (
         "feedback",
         changed("feedback", 1, feedback_id="f1"),
-        "feedback: 1 of 3 rows repeat a key (feedback_id)",
+        "feedback.feedback_id must not repeat: 1 of 3 rows break this, such as f1",
     ),
     "infinite rating": (
         "feedback",
@@ -120,7 +120,7 @@ BREACHES = {
     "attribution twice": (
         "attributions",
         changed("attributions", 1, feature="base"),
-        "attributions: 1 of 2 rows repeat a key (request_id × version × feature)",
+        "attributions.request_id × version × feature must not repeat: 1 of 2 rows break this, such as r1 × 1 × base",
     ),
     "resolved before opened": (
         "incidents",
@@ -140,7 +140,8 @@ BREACHES = {
     "measured twice": (
         "business",
         changed("business", 1, measure="delay_min"),
-        "business: 1 of 4 rows repeat a key (unit_id × occurred_at × measure)",
+        "business.unit_id × occurred_at × measure must not repeat: 1 of 4 rows break this, such as "
+        "u1 × 2013-04-02 00:00:00+00:00 × delay_min",
     ),
 }
 
@@ -150,7 +151,7 @@ def test_a_breach_says_which_rule_which_rows(open_with, name, table, message):
     columns = [column for column in CONTRACTS[name].columns if column in table]
     with pytest.raises(ContractError) as caught:
         open_with(name, table).read(name, columns, as_of=LATER)
-    assert str(caught.value) == message
+    assert str(caught.value).splitlines()[0] == message
 
 
 def test_an_incident_is_of_a_window_when_it_was_open_in_it(open_with):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,11 +19,20 @@ LATER = datetime(2014, 1, 1, tzinfo=UTC)
 
 
 def read_error(tmp_path, predictions, outcomes, *, table="predictions", columns=("score", "error", "served")) -> str:
-    source = open_source(write_workspace(tmp_path, predictions, outcomes).workspace)
+    """What a reader is told who accepts no row that breaks the contract."""
+    source = open_source(write_workspace(tmp_path, predictions, outcomes, max_quarantined_share=0).workspace)
     with pytest.raises(ContractError) as caught:
         source.read(table, columns, as_of=LATER)
     assert not JOURNAL.reads, "a part that broke its contract must not count as read"
-    return str(caught.value)
+    *broken, limit = str(caught.value).splitlines()
+    if not broken:
+        return limit
+    assert re.fullmatch(
+        rf"{table}: [\d,]+ of [\d,]+ rows break the contract, and a share of at most 0 may be left out "
+        rf"\(max_quarantined_share of \[tables.{table}\] in toolkit.toml\)",
+        limit,
+    )
+    return "\n".join(broken)
 
 
 def test_complete_through_is_the_start_of_the_last_day(small):
@@ -69,12 +79,12 @@ def test_nan_becomes_missing_and_is_counted(tmp_path, events):
 
 def test_a_score_that_is_nan_without_an_error_breaks_the_contract(tmp_path, events):
     predictions, outcomes = events
-    workspace = write_workspace(tmp_path, predictions, outcomes).workspace
+    workspace = write_workspace(tmp_path, predictions, outcomes, max_quarantined_share=0).workspace
     answered = predictions.index[~predictions["error"]][0]
     write_nan(tmp_path / "data" / "predictions.parquet", score=predictions["error"] | (predictions.index == answered))
     with pytest.raises(ContractError) as caught:
         open_source(workspace).read("predictions", ["score"], as_of=LATER)
-    assert str(caught.value) == (
+    assert str(caught.value).splitlines()[0] == (
         "predictions.score must not be NaN unless error is true (NULL says that there is none): "
         f"1 of 3,000 rows break this, such as r{answered:05d} × small × 1"
     )
@@ -83,12 +93,12 @@ def test_a_score_that_is_nan_without_an_error_breaks_the_contract(tmp_path, even
 def test_a_label_that_is_nan_is_a_missing_label(tmp_path, events):
     predictions, outcomes = events
     outcomes["label"] = outcomes["label"].astype("float64")
-    workspace = write_workspace(tmp_path, predictions, outcomes).workspace
+    workspace = write_workspace(tmp_path, predictions, outcomes, max_quarantined_share=0).workspace
     write_nan(tmp_path / "data" / "outcomes.parquet", label=outcomes.index == 4)
     with pytest.raises(ContractError) as caught:
         open_source(workspace).read("outcomes", ["label"], as_of=LATER)
     row = outcomes.loc[4]
-    assert str(caught.value) == (
+    assert str(caught.value).splitlines()[0] == (
         f"outcomes.label must not be missing: 1 of {len(outcomes):,} rows break this, such as "
         f"{row['request_id']} × {row['observed_at']}"
     )
@@ -126,7 +136,8 @@ def test_duplicate_keys(tmp_path, events):
     predictions, outcomes = events
     repeated = pd.concat([predictions, predictions.head(2)])
     assert read_error(tmp_path, repeated, outcomes) == (
-        "predictions: 2 of 3,002 rows repeat a key (request_id × model × version)"
+        "predictions.request_id × model × version must not repeat: 2 of 3,002 rows break this, such as "
+        "r00000 × small × 1; r00001 × small × 1"
     )
 
 

@@ -1,76 +1,21 @@
-"""The contract tables joined as they were known at an instant.
+"""What the other tables of the contracts hold, as it was known at an instant.
 
 Lazy Ibis tables: nothing is executed but the contract checks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from toolkit.checks import check_in
+from toolkit.data.labels import labelled_predictions
 from toolkit.data.source import Source
-from toolkit.errors import ContractError, Skipped
+from toolkit.errors import Skipped
 from toolkit.windows import Window
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-
-LABEL = "label"
-
-
-def latest_labels(source: Source, *, as_of: datetime, since: datetime | None = None) -> ir.Table:
-    """One row per labelled request: request_id, label and observed_at of the latest label known at `as_of`.
-
-    Labels that arrived before `since` (the start of the requests' window) are not looked for.
-    """
-    return _latest(source.read("outcomes", [LABEL], as_of=as_of, start=since))
-
-
-def _latest(outcomes: ir.Table) -> ir.Table:
-    return outcomes.aggregate(
-        by="request_id",
-        label=outcomes.label.cast("float64").argmax(outcomes.observed_at),
-        observed_at=outcomes.observed_at.max(),
-    )
-
-
-def labelled_predictions(
-    source: Source, columns: Iterable[str], *, model: str, window: Window, as_of: datetime
-) -> ir.Table:
-    """One row per request and version of `model` in `window`, with `columns`.
-
-    When `columns` holds `label`, it is the latest label known at `as_of`, or missing. A label that was observed before
-    its prediction was made breaks the contract: nothing had been predicted yet, or a clock is wrong. Labels from before
-    the window are not looked for.
-
-    Raises `ContractError`.
-    """
-    wanted = list(dict.fromkeys(columns))
-    own = [name for name in wanted if name != LABEL]
-    predictions = source.read("predictions", own, as_of=as_of, start=window.start, end=window.end)
-    predictions = predictions.filter(predictions.model == model)
-    if LABEL not in wanted:
-        return predictions
-    outcomes = source.read("outcomes", [LABEL], as_of=as_of, start=window.start)
-    _require_predicted_first(source, predictions, outcomes)
-    labels = _latest(outcomes).select("request_id", LABEL)
-    return predictions.left_join(labels, "request_id").drop("request_id_right")
-
-
-def _require_predicted_first(source: Source, predictions: ir.Table, outcomes: ir.Table) -> None:
-    """Raise `ContractError` if a label was observed before a prediction of its request."""
-    made = predictions.group_by("request_id").aggregate(last_occurred_at=predictions.occurred_at.max())
-    labels = outcomes.join(made, "request_id")
-    early = labels.observed_at < labels.last_occurred_at
-    counts = source.execute(
-        labels.aggregate(rows=labels.count(), early=early.sum().fill_null(0)), reading="outcomes"
-    ).iloc[0]
-    if counts["early"]:
-        rule = "observed_at must not be before the prediction's occurred_at"
-        count, rows = int(counts["early"]), int(counts["rows"])
-        raise ContractError(source.describe_breach("outcomes", labels, rule, early, count=count, rows=rows))
 
 
 def serving_version(source: Source, *, model: str, window: Window, as_of: datetime) -> tuple[str, float]:

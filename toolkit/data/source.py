@@ -1,70 +1,90 @@
-"""The embedded source: DuckDB over Parquet, through Ibis.
+"""Production data as the toolkit reads it: checked against its contract, fingerprinted, and noted in the journal.
 
-Every part of a table that is read is first checked against its contract and fingerprinted, in one aggregate query in
-the engine, and noted in the journal. Nothing here brings events into Python. One engine thread, because parallel
-floating-point sums differ from run to run.
+Every part of a table that is read is first looked at in the engine: how many rows each day has, their fingerprint, and
+which rows break the contract. Those few are left out and counted with examples (the quarantine); many are an error.
+For files that lie beside the workspace what was found is kept under their state on disk, so that a new day's file is
+looked at once and the others not again. Nothing here brings events into Python.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from toolkit.checks import check_in, unknown_name_message
-from toolkit.data.contracts import CONTRACTS, Column, Table
+from toolkit.checks import check_in
+from toolkit.data.cache import FOLDER, Cache
+from toolkit.data.connections import EMBEDDED, Connection, connect
+from toolkit.data.contracts import CONTRACTS, Table
+from toolkit.data.facts import DayFacts, Facts, facts_query, read_facts
+from toolkit.data.parts import Part
+from toolkit.data.rules import any_broken, check_columns, floating_columns, row_rules
+from toolkit.data.tables import FILE, OpenedTable, open_table
 from toolkit.digests import digest_value
 from toolkit.errors import ContractError, NotReady
-from toolkit.windows import format_instant, start_of_day
-from toolkit.workspace import JOURNAL, SETTINGS_FILE, Read, Workspace
+from toolkit.windows import start_of_day
+from toolkit.workspace import JOURNAL, SETTINGS_FILE, Quarantine, Read, Workspace
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pandas as pd
 
-FINGERPRINT_METHOD = "duckdb-row-hash-sum/1"
-"""Rows, and the exact sum of each row's 64-bit hash: another row, or another value in one, changes it."""
-
 _EXAMPLES = 3
-ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True)
+class Look:
+    """A part of a table after it was looked at.
+
+    Attributes
+    ----------
+    rows: those that may be used, lazily.
+    facts: what is known of all of them by day, of those that are left out too.
+    repeated: rows that are left out because an earlier one has their key, which may be one of another day.
+    """
+
+    rows: ir.Table
+    facts: Facts
+    repeated: int
 
 
 def open_source(workspace: Workspace) -> Source:
-    """Connect to the workspace's data. Nothing is read yet."""
-    import ibis
-
-    connection = ibis.duckdb.connect(threads=1)
-    connection.raw_sql("SET TimeZone = 'UTC'")
-    connection.raw_sql("SET enable_progress_bar = false")
-    return Source(workspace, connection)
+    """The workspace's data. Nothing is connected or read yet."""
+    return Source(workspace)
 
 
 @dataclass
 class Source:
-    """A connection and the workspace's mapping of its tables onto the contracts."""
+    """The workspace's mapping of its tables onto the contracts, and the connections to where they lie."""
 
     workspace: Workspace
-    connection: Any
-    _opened: dict[str, Any] = field(default_factory=dict, repr=False)
+    _connections: dict[str | None, Connection] = field(default_factory=dict, repr=False)
+    _opened: dict[str, OpenedTable] = field(default_factory=dict, repr=False)
+    _looks: dict[tuple[str, tuple[str, ...], Part], Look] = field(default_factory=dict, repr=False)
 
     @property
     def tables(self) -> list[str]:
         """The contract tables that the workspace has configured."""
         return sorted(self.workspace.settings.tables)
 
+    @property
+    def cache(self) -> Cache:
+        """Where what is derived from the data is kept."""
+        return Cache(self.workspace.root / FOLDER)
+
     def columns(self, table: str) -> list[str]:
         """The columns of a table, by the contract's names where it has them."""
-        return list(self._open(table).columns)
+        return list(self._open(table).table.columns)
 
     def complete_through(self) -> datetime:
         """The end of the last day complete in the data: the start of the UTC day of the newest prediction.
 
         Raises `NotReady` when there is no prediction at all, `ContractError` when they cannot be read or have no time.
         """
-        table, contract = self._open("predictions"), CONTRACTS["predictions"]
-        self._check_columns(contract, table, [*contract.key, contract.time])
-        newest = self._run("predictions", lambda: table["occurred_at"].max().execute())
+        table, contract = self._open("predictions").table, CONTRACTS["predictions"]
+        check_columns(contract, table, [*contract.key, contract.time])
+        newest = self.execute(table.aggregate(newest=table[contract.time].max()), reading=contract.name)["newest"][0]
         if newest is None or newest != newest:  # noqa: PLR0124 - NaT is the one value that differs from itself
             raise NotReady("predictions holds no rows yet, so no day is complete")
         return start_of_day(newest.to_pydatetime())
@@ -80,180 +100,259 @@ class Source:
     ) -> ir.Table:
         """The rows known at `as_of` with `columns`, from `start` and before `end`; just these rows are checked.
 
-        Returns a lazy Ibis table at the contract's grain. Raises `ContractError` (table, column, rule, row counts).
+        Rows that break a rule of their contract, and all but the first of those that repeat a key, are left out; the
+        journal counts them. NaN is read as missing.
+
+        Returns a lazy Ibis table at the contract's grain. Raises `ContractError` (table, column, rule, row counts)
+        for columns that are missing or of a wrong type, and when more rows break a rule than may be left out.
         """
-        contract = CONTRACTS[table]
-        opened = self._open(table)
-        wanted = list(dict.fromkeys([*contract.key, contract.time, *columns]))
-        self._check_columns(contract, opened, wanted)
-        time = opened[contract.time]
-        known = [time <= as_of]
-        if start is not None:
-            known.append(time >= start)
-        if end is not None:
-            known.append(time < end)
-        known_rows = opened.filter(known)
-        rows, fingerprint, nan_as_missing = self._check_rows(contract, known_rows, wanted)
-        JOURNAL.note_read(
-            Read(
-                table=table,
-                columns=tuple(wanted),
-                start=format_instant(start) if start else None,
-                end=format_instant(end) if end else None,
-                as_of=format_instant(as_of),
-                rows=rows,
-                fingerprint=fingerprint,
-                method=FINGERPRINT_METHOD,
-                nan_as_missing=nan_as_missing,
-            )
-        )
-        part = known_rows.select(*wanted)
-        return part.mutate(
-            **{name: part[name].isnan().ifelse(None, part[name]) for name in wanted if part[name].type().is_floating()}
-        )
+        return self._look_at(table, columns, Part(start, end, as_of)).rows
+
+    def facts(
+        self,
+        table: str,
+        columns: Iterable[str],
+        *,
+        as_of: datetime,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> Facts:
+        """What is known by day about the rows that `read` would return, those that it would leave out included."""
+        return self._look_at(table, columns, Part(start, end, as_of)).facts
+
+    def day_fingerprints(
+        self,
+        table: str,
+        columns: Iterable[str],
+        *,
+        as_of: datetime,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> dict[str, str]:
+        """By day what all that is made of the day's rows alone depends on.
+
+        Where a key is repeated, which rows of a day count depends on other days, and so does every day's fingerprint.
+        """
+        look = self._look_at(table, columns, Part(start, end, as_of))
+        days = look.facts.by_day()
+        if not look.repeated:
+            return days
+        return {day: digest_value([fingerprint, look.facts.fingerprint]) for day, fingerprint in days.items()}
+
+    def row_hash(self, table: str, rows: ir.Table, columns: Sequence[str]) -> Any:
+        """A 64-bit hash of some columns of each row, as the engine of `table` makes it."""
+        return self._open(table).connection.row_hash(rows, columns)
+
+    def sums_in_row_order(self, table: str) -> bool:
+        """Whether the engine of `table` adds up the rows of a day in the same order whatever else it reads."""
+        return self._open(table).connection.engine == EMBEDDED
 
     def execute(self, expression: ir.Table, *, reading: str) -> pd.DataFrame:
         """Run a query in the engine and bring its (small) result back; `reading` names its tables for errors."""
-        return self._run(reading, expression.execute)
+        return self._connection_of(expression, reading).run(reading, expression.execute)
 
-    def _open(self, name: str) -> ir.Table:
-        if name in self._opened:
-            return self._opened[name]
-        check_in(name, CONTRACTS, noun="table")
-        settings = self.workspace.settings.tables.get(name)
-        if settings is None:
-            raise ContractError(
-                f"table {name!r} is needed and not configured; add [tables.{name}] with a path to {SETTINGS_FILE}"
+    def quarantine(self, table: str, rows: ir.Table, rule: str, mask: Any) -> None:
+        """Note that the rows of a table that break a rule between tables are left out.
+
+        Raises `ContractError` when they are more than the table's settings allow.
+        """
+        counts = self.execute(rows.aggregate(rows=rows.count(), broken=mask.cast("int64").sum()), reading=table)
+        broken, of_rows = int(counts["broken"].iloc[0]), int(counts["rows"].iloc[0])
+        self._leave_out(table, [Quarantine(table, rule, broken, of_rows, self._examples(table, rows.filter(mask)))])
+
+    def _look_at(self, name: str, columns: Iterable[str], part: Part) -> Look:
+        contract = CONTRACTS[name]
+        wanted = tuple(dict.fromkeys([*contract.key, contract.time, *columns]))
+        key = (name, wanted, part)
+        if key not in self._looks:
+            self._looks[key] = self._look(contract, wanted, part)
+        return self._looks[key]
+
+    def _look(self, contract: Table, wanted: tuple[str, ...], part: Part) -> Look:
+        opened = self._open(contract.name)
+        check_columns(contract, opened.table, wanted)
+        facts = self._facts(contract, opened, wanted, part)
+        quarantines = self._broken(contract, opened, wanted, part, facts) if facts.bad else []
+        rows = part.of(opened.table, contract.time)
+        if facts.bad:
+            rows = rows.filter(~any_broken(row_rules(contract, rows, wanted)))
+        if repeated := self._count_repeats(contract, opened, rows, part, facts):
+            place = opened.place_in_key(rows, wanted)
+            examples = self._examples(contract.name, place.filter(place.place_in_key == 1))
+            rule = f"{' × '.join(contract.key)} must not repeat"
+            quarantines.append(Quarantine(contract.name, rule, repeated, facts.rows, examples))
+            rows = place.filter(place.place_in_key == 0)
+        self._leave_out(contract.name, quarantines, rows=facts.bad + repeated)
+        JOURNAL.note_read(
+            Read(
+                table=contract.name,
+                columns=wanted,
+                **part.to_dict(),
+                rows=facts.rows,
+                fingerprint=facts.fingerprint,
+                method=opened.connection.hash_method,
+                nan_as_missing=tuple(facts.nan.items()),
             )
-        pattern = self.workspace.root / settings.path
-        if not any(self.workspace.root.glob(settings.path)):
-            raise ContractError(f"{name}: no file matches {settings.path!r} ([tables.{name}] in {SETTINGS_FILE})")
-        # Parquet's minimum and maximum leave NaN out. Unless told so, DuckDB concludes from them that there is none and
-        # answers isnan() without looking (https://github.com/duckdb/duckdb/issues/25521): a sum would be NaN.
-        table = self._run(name, lambda: self.connection.read_parquet(str(pattern), can_have_nan=True))
-        for own in settings.columns.values():
-            if own not in table.columns:
-                raise ContractError(f"{name}: " + unknown_name_message(own, table.columns, noun="mapped column"))
-        self._opened[name] = table.rename(settings.columns) if settings.columns else table
+        )
+        return Look(_nan_as_missing(rows.select(*wanted)), facts, repeated)
+
+    def _facts(self, contract: Table, opened: OpenedTable, wanted: Sequence[str], part: Part) -> Facts:
+        """By day. Of local files every file's days are found once and kept; elsewhere the part is queried."""
+        if not opened.files:
+            time = opened.table[contract.time]
+            within = opened.table.filter(part.mask(time) | time.isnull())
+            return Facts.of(day for _, day in self._measure(contract, opened, within, wanted))
+        whole = [day for day in self._facts_of_files(contract, opened, wanted) if part.has_day(day.day)]
+        ends = [day for end in part.ragged() for day in self._facts_of_end(contract, opened, wanted, end)]
+        return Facts.of([*whole, *ends])
+
+    def _facts_of_files(self, contract: Table, opened: OpenedTable, wanted: Sequence[str]) -> list[DayFacts]:
+        """The facts of all days of all files; files whose state on disk is known are not read."""
+        states = opened.states()
+        keys = {
+            file: self._facts_key(contract, opened, wanted, {file: states[file]}) for file in states if states[file]
+        }
+        known = self.cache.recall("facts", keys)
+        if missing := [file for file in states if file not in known]:
+            found: dict[str, list[dict[str, Any]]] = {file: [] for file in missing}
+            for file, day in self._measure(contract, opened, opened.only(missing), wanted, by_file=True):
+                found[file].append(day.to_dict())
+            self.cache.keep("facts", {file: keys[file] for file in missing if file in keys}, found)
+            known |= found
+        return [DayFacts.from_dict(day) for days in known.values() for day in days]
+
+    def _facts_of_end(self, contract: Table, opened: OpenedTable, wanted: Sequence[str], end: Part) -> list[DayFacts]:
+        """The facts of a piece of a day at the end of a part."""
+        states = opened.states()
+        keys = {"end": self._facts_key(contract, opened, wanted, states) | {"part": end.to_dict()}}
+        if not all(states.values()):
+            keys = {}
+        known = self.cache.recall("facts", keys)
+        if "end" not in known:
+            within = end.of(opened.table, contract.time)
+            known["end"] = [day.to_dict() for _, day in self._measure(contract, opened, within, wanted)]
+            self.cache.keep("facts", keys, known)
+        return [DayFacts.from_dict(day) for day in known["end"]]
+
+    def _facts_key(
+        self, contract: Table, opened: OpenedTable, wanted: Sequence[str], states: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return {
+            "table": contract.name,
+            "mapping": opened.mapping,
+            "columns": list(wanted),
+            "method": opened.connection.hash_method,
+            "rules": [rule.text for rule in row_rules(contract, opened.table, wanted)],
+            "files": states,
+        }
+
+    def _measure(
+        self, contract: Table, opened: OpenedTable, part: ir.Table, wanted: Sequence[str], *, by_file: bool = False
+    ) -> list[tuple[str, DayFacts]]:
+        """The facts of some rows by file and day, in one query; the file is "" unless asked for."""
+        rules, floating = row_rules(contract, part, wanted), floating_columns(part, wanted)
+        by = [FILE] if by_file else []
+        query = facts_query(
+            part, rules, floating, time=contract.time, row_hash=opened.connection.row_hash(part, wanted), by=by
+        )
+        frame = self.execute(query, reading=contract.name)
+        files = frame[FILE].map(opened.relative) if by_file else [""] * len(frame)
+        return list(zip(files, read_facts(frame, rules, floating), strict=True))
+
+    def _count_repeats(self, contract: Table, opened: OpenedTable, rows: ir.Table, part: Part, facts: Facts) -> int:
+        """Rows beyond the first of each key."""
+        key = {
+            "table": contract.name,
+            "fingerprint": facts.fingerprint,
+            "method": opened.connection.hash_method,
+            "part": part.to_dict(),
+        }
+        known = self.cache.recall("repeats", {"rows": key})
+        if not known:
+            known = {"rows": self._find_repeats(contract, opened, rows)}
+            self.cache.keep("repeats", {"rows": key}, known)
+        return int(known["rows"])
+
+    def _find_repeats(self, contract: Table, opened: OpenedTable, rows: ir.Table) -> int:
+        """By the hash of the key, which costs less memory than the key; exactly where hashes are fewer than rows."""
+        distinct = opened.connection.row_hash(rows, contract.key).nunique()
+        counts = self.execute(rows.aggregate(rows=rows.count(), distinct=distinct), reading=contract.name).iloc[0]
+        if counts["rows"] == counts["distinct"]:
+            return 0
+        keys = rows.group_by(*contract.key).aggregate(rows=rows.count())
+        repeats = self.execute(keys.aggregate(repeats=(keys.rows - 1).sum()), reading=contract.name)
+        return int(repeats["repeats"].iloc[0])
+
+    def _broken(
+        self, contract: Table, opened: OpenedTable, wanted: Sequence[str], part: Part, facts: Facts
+    ) -> list[Quarantine]:
+        """Each rule that rows of a part break, rows without a time included."""
+        time = opened.table[contract.time]
+        rows = opened.table.filter(part.mask(time) | time.isnull())
+        return [
+            Quarantine(
+                contract.name, rule.text, count, facts.rows, self._examples(contract.name, rows.filter(rule.broken))
+            )
+            for rule in row_rules(contract, rows, wanted)
+            if (count := facts.broken.get(rule.text))
+        ]
+
+    def _leave_out(self, table: str, quarantines: Sequence[Quarantine], *, rows: int | None = None) -> None:
+        """Note what is left out; `rows` in all, where one may break several rules. Raises when that is too much."""
+        if not quarantines:
+            return
+        left_out, of_rows = rows or quarantines[0].rows, quarantines[0].of_rows
+        allowed = self.workspace.settings.tables[table].max_quarantined_share
+        if left_out > allowed * of_rows:
+            limit = (
+                f"{table}: {left_out:,} of {of_rows:,} rows break the contract, and a share of at most {allowed:g} may "
+                f"be left out (max_quarantined_share of [tables.{table}] in {SETTINGS_FILE})"
+            )
+            raise ContractError("\n".join([*(quarantine.text for quarantine in quarantines), limit]))
+        for quarantine in quarantines:
+            JOURNAL.note_quarantine(quarantine)
+
+    def _examples(self, table: str, rows: ir.Table) -> tuple[str, ...]:
+        """The keys of a few rows."""
+        keys = list(CONTRACTS[table].key)
+        examples = self.execute(rows.order_by(keys).select(keys).limit(_EXAMPLES), reading=table)
+        shown = examples.astype("object").where(examples.notna(), "missing")
+        return tuple(" × ".join(str(value) for value in row) for row in shown.itertuples(index=False))
+
+    def _open(self, name: str) -> OpenedTable:
+        if name not in self._opened:
+            check_in(name, CONTRACTS, noun="table")
+            settings = self.workspace.settings.tables.get(name)
+            if settings is None:
+                raise ContractError(
+                    f"table {name!r} is needed and not configured; add [tables.{name}] with a path to {SETTINGS_FILE}"
+                )
+            connection = self._connect(settings.source)
+            self._opened[name] = connection.run(name, lambda: open_table(CONTRACTS[name], settings, connection))
         return self._opened[name]
 
-    def _run(self, reading: str, query: Callable[[], ResultT]) -> ResultT:
-        import duckdb
+    def _connect(self, source: str | None) -> Connection:
+        if source not in self._connections:
+            self._connections[source] = connect(self.workspace, source)
+        return self._connections[source]
+
+    def _connection_of(self, expression: ir.Expr, reading: str) -> Connection:
+        """The one connection by which a query can be answered. Raises `ContractError` when its tables lie apart."""
+        from ibis.common.exceptions import IbisError
 
         try:
-            return query()
-        except duckdb.Error as err:
-            first_line = str(err).splitlines()[0].replace(str(self.workspace.root), ".")
-            raise ContractError(f"{reading}: the data could not be read: {first_line}") from err
-
-    def _check_columns(self, contract: Table, table: ir.Table, wanted: list[str]) -> None:
-        for name in wanted:
-            if name not in table.columns:
-                raise ContractError(f"{contract.name}: " + unknown_name_message(name, table.columns, noun="column"))
-            column = contract.columns.get(name)
-            problem = column and _type_problem(column, table[name].type())
-            if problem:
-                raise ContractError(f"{contract.name}.{name}: {problem}")
-
-    def _check_rows(
-        self, contract: Table, part: ir.Table, wanted: list[str]
-    ) -> tuple[int, str, tuple[tuple[str, int], ...]]:
-        """Count what breaks the contract, the rows with their fingerprint, and the NaN by column, in one query."""
-        import ibis
-
-        floating = [name for name in wanted if part[name].type().is_floating()]
-        broken = {rule: mask for name in wanted for rule, mask in _rules(contract, name, part)}
-        keys = ibis.struct({name: part[name] for name in contract.key})
-        row = ibis.struct({name: part[name] for name in wanted})
-        counts = self.execute(
-            part.aggregate(
-                rows=part.count(),
-                distinct=keys.nunique(),
-                hash_sum=row.hash().cast("decimal(38, 0)").sum(),
-                **{f"rule_{index}": mask.sum() for index, mask in enumerate(broken.values())},
-                **{f"nan_{index}": part[name].isnan().sum() for index, name in enumerate(floating)},
-            ),
-            reading=contract.name,
-        ).iloc[0]
-        rows = int(counts["rows"])
-        problems = []
-        for index, (rule, mask) in enumerate(broken.items()):
-            count = counts[f"rule_{index}"]
-            if rows and count > 0:
-                problems.append(self.describe_breach(contract.name, part, rule, mask, count=int(count), rows=rows))
-        if rows - int(counts["distinct"]) > 0:
-            key = " × ".join(contract.key)
-            problems.append(
-                f"{contract.name}: {rows - int(counts['distinct']):,} of {rows:,} rows repeat a key ({key})"
-            )
-        if problems:
-            raise ContractError("\n".join(problems))
-        nan = [(name, counts[f"nan_{index}"]) for index, name in enumerate(floating)]
-        fingerprint = digest_value({"rows": rows, "hash_sum": str(int(counts["hash_sum"])) if rows else "0"})
-        return rows, fingerprint, tuple((name, int(count)) for name, count in nan if rows and count > 0)
-
-    def describe_breach(self, table: str, part: ir.Table, rule: str, mask: Any, *, count: int, rows: int) -> str:
-        """One line on a broken rule: table, column and rule, how many rows of how many, and the keys of a few."""
-        keys = list(CONTRACTS[table].key)
-        examples = self.execute(part.filter(mask).order_by(keys).select(keys).limit(_EXAMPLES), reading=table)
-        shown = examples.astype("object").where(examples.notna(), "missing")
-        listed = "; ".join(" × ".join(str(value) for value in row) for row in shown.itertuples(index=False))
-        return f"{table}.{rule}: {count:,} of {rows:,} rows break this, such as {listed}"
+            backend = expression.get_backend()
+        except IbisError:
+            places = {name: opened.connection.place for name, opened in sorted(self._opened.items())}
+            shown = "; ".join(f"{name}: {place}" for name, place in places.items())
+            raise ContractError(
+                f"{reading}: tables that are joined must lie in one source, and these do not ({shown})"
+            ) from None
+        return next(connection for connection in self._connections.values() if connection.backend is backend)
 
 
-def _type_problem(column: Column, dtype: Any) -> str | None:
-    fits = {
-        "text": dtype.is_string(),
-        "number": dtype.is_numeric() or dtype.is_boolean(),
-        "boolean": dtype.is_boolean(),
-        "instant": dtype.is_timestamp() and dtype.timezone is not None,
-    }[column.kind]
-    if fits:
-        return None
-    if column.kind == "instant" and dtype.is_timestamp():
-        return "timestamps have no time zone; write them in UTC with a time zone (Parquet: isAdjustedToUTC)"
-    return f"is of type {dtype}, must be {'an' if column.kind == 'instant' else 'a'} {column.kind}"
-
-
-def _rules(contract: Table, name: str, part: ir.Table) -> list[tuple[str, Any]]:
-    """Each rule of one column in words, with the rows that break it."""
-    column, values = contract.columns.get(name), part[name]
-    rules = []
-    is_floating = values.type().is_floating()
-    if name in contract.key or (column and column.required):
-        missing = values.isnull() | values.isnan() if is_floating else values.isnull()
-        rules.append((f"{name} must not be missing", missing))
-    elif column and column.nan_only_if and is_floating:
-        rules.append(_nan_rule(name, values, column.nan_only_if, part))
-    if column and column.required_unless:
-        rules.append(_stand_in_rule(name, values, column.required_unless, part))
-    if column and column.not_before and column.not_before in part.columns:
-        early = (values < part[column.not_before]).fill_null(False)
-        rules.append((f"{name} must not be before {column.not_before}", early))
-    if column and is_floating:
-        rules.append((f"{name} must be finite", values.isinf()))
-    if column and column.low is not None:
-        bounds = f"from {column.low:g} to {column.high:g}" if column.high is not None else f"at least {column.low:g}"
-        outside = values.cast("float64") < column.low
-        if column.high is not None:
-            outside = outside | (values.cast("float64") > column.high)
-        if is_floating:
-            outside = outside & ~values.isnan() & ~values.isinf()
-        rules.append((f"{name} must be {bounds}", outside))
-    return rules
-
-
-def _nan_rule(name: str, values: Any, allowing: str, part: ir.Table) -> tuple[str, Any]:
-    """NaN only where the column `allowing` is true; a table without such a column allows none."""
-    nan = values.isnan().fill_null(False)
-    if allowing in part.columns and part[allowing].type().is_boolean():
-        nan = nan & ~part[allowing].fill_null(False)
-    return f"{name} must not be NaN unless {allowing} is true (NULL says that there is none)", nan
-
-
-def _stand_in_rule(name: str, values: Any, other: str, part: ir.Table) -> tuple[str, Any]:
-    """Missing only where the column `other` is there; a table without such a column needs `name` in every row."""
-    missing = values.isnull()
-    return f"{name} must not be missing where {other} is", (
-        missing & part[other].isnull() if other in part.columns else missing
+def _nan_as_missing(rows: ir.Table) -> ir.Table:
+    """NULL for NaN: an engine's aggregates leave one out and not the other."""
+    return rows.mutate(
+        **{name: rows[name].isnan().ifelse(None, rows[name]) for name in floating_columns(rows, rows.columns)}
     )

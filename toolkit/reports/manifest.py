@@ -44,6 +44,7 @@ def describe_run(
         "workspace": find_commit(run.workspace.root),
         "definitions": provenance["definitions"],
         "sources": provenance["sources"],
+        "quarantined": provenance["quarantined"],
         "repositories": provenance["repositories"],
         "environment": describe_environment(),
         "kernel": _describe_kernel(run, execution),

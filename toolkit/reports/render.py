@@ -21,7 +21,13 @@ _LOG.addHandler(logging.NullHandler())
 
 
 def render_html(
-    notebook: Any, *, title: str, facts: Sequence[str], failure: str = "", failed_cell: int | None = None
+    notebook: Any,
+    *,
+    title: str,
+    facts: Sequence[str],
+    left_out: Sequence[str] = (),
+    failure: str = "",
+    failed_cell: int | None = None,
 ) -> str:
     """The page of an executed notebook; the same notebook and words give the same bytes.
 
@@ -30,12 +36,14 @@ def render_html(
     notebook: an nbformat notebook.
     title: of the page.
     facts: short texts for the line at the top: reference, as-of, time of publication.
+    left_out: a line on each rule of the data's contract that rows broke and were left out for.
     failure: what to say at the top when the run failed; `failed_cell` (index from 0) is then shown open.
     """
     report = {
         "style": read_styles(),
         "title": title,
         "facts": list(facts),
+        "left_out": list(left_out),
         "failure": failure,
         "failed_cell": failed_cell,
     }

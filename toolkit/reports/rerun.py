@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 RERUN = "the re-run"
 """What the second side of a reproduction's comparison is called."""
 
-_NO_PROVENANCE: dict[str, Any] = {"definitions": [], "sources": [], "repositories": []}
+_NO_PROVENANCE: dict[str, Any] = {"definitions": [], "sources": [], "quarantined": [], "repositories": []}
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from toolkit.reports.parameters import (
     resolve_parameters,
     safe_component,
 )
+from toolkit.reports.quarantined import describe_quarantines, read_quarantines
 from toolkit.reports.request import RunRequest, choose_limits, choose_start
 from toolkit.reports.run import Run
 from toolkit.reports.save import PROVENANCE
@@ -173,12 +174,21 @@ def _publish(run: Run, cleaned: Cleaned, staged: Path, privacy: dict[str, Any]) 
 
     run.tell("rendering the page")
     provenance = _take_provenance(staged)
+    quarantines = read_quarantines(provenance["quarantined"])
+    for quarantine in quarantines:
+        run.tell(f"left out: {quarantine.text}")
+    provenance["quarantined"] = describe_quarantines(quarantines)
     known = manifest.describe_run(run, cleaned.execution, provenance, cleaned.results) | {"privacy": privacy}
     finished = known["finished_at"]
 
     def finish(reference: Reference) -> None:
         facts = [str(reference), f"as of {run.as_of}" if run.as_of else "", f"published {finished[:16]}Z"]
-        page = render_html(cleaned.execution.notebook, title=run.template.title, facts=[fact for fact in facts if fact])
+        page = render_html(
+            cleaned.execution.notebook,
+            title=run.template.title,
+            facts=[fact for fact in facts if fact],
+            left_out=[quarantine.text for quarantine in quarantines],
+        )
         (staged / versions.PAGE).write_text(page, encoding="utf-8")
         files = manifest.list_files(staged, but=versions.MANIFEST)
         (staged / versions.MANIFEST).write_bytes(document_bytes(known | {"reference": str(reference), "files": files}))
@@ -201,7 +211,7 @@ def _take_provenance(staged: Path) -> dict[str, Any]:
     """What the kernel really opened: it goes into the manifest, and its own file away."""
     path = staged / PROVENANCE
     if not path.is_file():
-        return {"definitions": [], "sources": [], "repositories": []}
+        return {"definitions": [], "sources": [], "quarantined": [], "repositories": []}
     provenance: dict[str, Any] = json.loads(path.read_bytes())
     path.unlink()
     return provenance

@@ -1,0 +1,189 @@
+"""Labels and the predictions they belong to, as they were known at an instant.
+
+Labels arrive late. What is known of a day's requests therefore changes for a while after the day; `Arrivals` says how
+each arrival day touched each request day, so that a new day of labels costs that day and the days that it touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from toolkit.data.facts import day_of
+from toolkit.digests import digest_value
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from toolkit.data.source import Source
+    from toolkit.windows import Window
+
+LABEL = "label"
+EARLY = "observed_at must not be before the prediction's occurred_at"
+"""The rule between outcomes and predictions: nothing had been predicted yet, or a clock is wrong."""
+
+
+@dataclass(frozen=True, order=True)
+class Arrival:
+    """The labels that arrived on one day for the requests of one day: rows, hash sum, and those that came too early."""
+
+    arrival_day: str
+    request_day: str
+    rows: int
+    hash_sum: int
+    early: int
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """The labels known at an instant, by arrival day and request day."""
+
+    cells: tuple[Arrival, ...]
+
+    @property
+    def rows(self) -> int:
+        """Labels that belong to a request."""
+        return sum(cell.rows for cell in self.cells)
+
+    @property
+    def early(self) -> int:
+        """Labels observed before their prediction was made."""
+        return sum(cell.early for cell in self.cells)
+
+    def by_request_day(self) -> dict[str, str]:
+        """The fingerprint of the labels of each request day; a day without labels is not in it."""
+        days: dict[str, list[Arrival]] = {}
+        for cell in self.cells:
+            days.setdefault(cell.request_day, []).append(cell)
+        return {
+            day: digest_value({"rows": sum(c.rows for c in cells), "hash_sum": str(sum(c.hash_sum for c in cells))})
+            for day, cells in days.items()
+        }
+
+
+def latest_labels(source: Source, *, as_of: datetime, since: datetime | None = None) -> ir.Table:
+    """One row per labelled request: request_id, label and observed_at of the latest label known at `as_of`.
+
+    Labels that arrived before `since` (the start of the requests' window) are not looked for.
+    """
+    return _latest(source.read("outcomes", [LABEL], as_of=as_of, start=since))
+
+
+def _latest(outcomes: ir.Table) -> ir.Table:
+    return outcomes.aggregate(
+        by="request_id",
+        label=outcomes.label.cast("float64").argmax(outcomes.observed_at),
+        observed_at=outcomes.observed_at.max(),
+    )
+
+
+def labelled_predictions(
+    source: Source,
+    columns: Iterable[str],
+    *,
+    model: str,
+    window: Window,
+    as_of: datetime,
+    within: Window | None = None,
+) -> ir.Table:
+    """One row per request and version of `model` in `window`, with `columns`; `within`: only those of a part of it.
+
+    When `columns` holds `label`, it is the latest label known at `as_of`, or missing. A label that was observed before
+    its prediction was made breaks the contract: nothing had been predicted yet, or a clock is wrong. Like other rows
+    that do, a few such labels are left out and counted. Labels from before the window are not looked for.
+
+    Raises `ContractError`.
+    """
+    wanted = list(dict.fromkeys(columns))
+    own = [name for name in wanted if name != LABEL]
+    predictions = source.read("predictions", own, as_of=as_of, start=window.start, end=window.end)
+    predictions = predictions.filter(predictions.model == model)
+    asked = predictions if within is None else _between(predictions, within)
+    if LABEL not in wanted:
+        return asked
+    outcomes = source.read("outcomes", [LABEL], as_of=as_of, start=window.start)
+    if label_arrivals(source, model=model, columns=own, window=window, as_of=as_of).early:
+        outcomes = _without_early(source, predictions, outcomes)
+    if within is not None:  # what was observed before them is none of their labels
+        outcomes = outcomes.filter(outcomes.observed_at >= within.start)
+    labels = _latest(outcomes).select("request_id", LABEL)
+    return asked.left_join(labels, "request_id").drop("request_id_right")
+
+
+def _between(predictions: ir.Table, window: Window) -> ir.Table:
+    return predictions.filter(predictions.occurred_at >= window.start, predictions.occurred_at < window.end)
+
+
+def _without_early(source: Source, predictions: ir.Table, outcomes: ir.Table) -> ir.Table:
+    """The outcomes but for those observed before a prediction of their request; raises when these are too many."""
+    made = predictions.group_by("request_id").aggregate(last_occurred_at=predictions.occurred_at.max())
+    labels = outcomes.left_join(made, "request_id").drop("request_id_right")
+    early = (labels.observed_at < labels.last_occurred_at).fill_null(False)
+    source.quarantine("outcomes", labels.filter(labels.last_occurred_at.notnull()), EARLY, early)
+    return labels.filter(~early).drop("last_occurred_at")
+
+
+def label_arrivals(source: Source, *, model: str, columns: Sequence[str], window: Window, as_of: datetime) -> Arrivals:
+    """How the labels known at `as_of` belong to the requests of a model in `window`, by arrival and request day.
+
+    An arrival day that was looked at before, beside the same predictions, is not read again. `columns` are those of
+    predictions that are being read; labels from before the window are not looked for.
+    """
+    made = source.facts("predictions", columns, as_of=as_of, start=window.start, end=window.end).by_day()
+    arrived = source.facts("outcomes", [LABEL], as_of=as_of, start=window.start).by_day()
+    keys = {
+        day: {
+            "model": model,
+            "outcomes": fingerprint,
+            "predictions": {other: made[other] for other in made if other <= day},
+        }
+        for day, fingerprint in arrived.items()
+        if day
+    }
+    known = source.cache.recall("arrivals", keys)
+    missing = [day for day in keys if day not in known]
+    if missing:
+        found = _measure(source, model, columns, window, as_of, missing, every=len(missing) == len(keys))
+        source.cache.keep("arrivals", {day: keys[day] for day in missing}, found)
+        known |= found
+    return Arrivals(tuple(sorted(Arrival(*cell) for cells in known.values() for cell in cells)))
+
+
+def _measure(
+    source: Source,
+    model: str,
+    columns: Sequence[str],
+    window: Window,
+    as_of: datetime,
+    days: Sequence[str],
+    *,
+    every: bool,
+) -> dict[str, list[list[Any]]]:
+    """The cells of some arrival days, by arrival day; one query."""
+    predictions = source.read("predictions", columns, as_of=as_of, start=window.start, end=window.end)
+    made = predictions.filter(predictions.model == model).select(
+        "request_id", "occurred_at", request_day=day_of(predictions.occurred_at)
+    )
+    outcomes = source.read("outcomes", [LABEL], as_of=as_of, start=window.start)
+    outcomes = outcomes.mutate(
+        arrival_day=day_of(outcomes.observed_at),
+        row_hash=source.row_hash("outcomes", outcomes, ["request_id", "observed_at", LABEL]),
+    )
+    if not every:
+        outcomes = outcomes.filter(outcomes.arrival_day.isin(list(days)))
+    pairs = made.join(outcomes, "request_id")
+    cells = source.execute(
+        pairs.group_by("arrival_day", "request_day").aggregate(
+            rows=pairs.count(),
+            hash_sum=pairs.row_hash.sum(),
+            early=(pairs.observed_at < pairs.occurred_at).cast("int64").sum(),
+        ),
+        reading="predictions and outcomes",
+    )
+    found: dict[str, list[list[Any]]] = {day: [] for day in days}
+    for row in cells.to_dict("records"):
+        arrival, request = str(row["arrival_day"]), str(row["request_day"])
+        found[arrival].append([arrival, request, int(row["rows"]), int(row["hash_sum"]), int(row["early"])])
+    return found
