@@ -125,8 +125,8 @@ ERRORS = {
     ),
     "auc": (
         {"secondary: [profit]": "secondary: [auc]"},
-        "experiments/eta-v2.yml:15: secondary: auc is an AUC, which is no mean of requests; "
-        "use a brier or log_loss metric",
+        "experiments/eta-v2.yml:15: secondary: auc is of kind auc, which is no mean of requests; "
+        "an experiment cannot compare it",
     ),
     "direction": (
         {"primary: brier": "primary: calibration"},

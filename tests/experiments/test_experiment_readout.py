@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from toolkit import experiments, stats
 from toolkit.experiments.units import Arrivals, Pair, Side, Units
-from toolkit.metrics import MetricDefinition
+from toolkit.metrics import KINDS, MetricDefinition
 from toolkit.records import Record, to_document
 from toolkit.windows import Window, parse_instant
 
@@ -39,7 +39,8 @@ def _plan(changes: dict[str, str] | None = None) -> experiments.ExperimentPlan:
 def _metric(**changes: Any) -> MetricDefinition:
     values = {"name": "Metric", "description": "d", "owner": "Ada", "kind": "mean", "column": "value"}
     rest = {"direction": "increase", "practical_threshold": 1, "role": "loss"}
-    return MetricDefinition.model_validate(values | rest | changes)
+    given = values | rest | changes
+    return KINDS[given["kind"]].model_validate(given)
 
 
 def _side(sums: Any, counts: Any) -> Side:

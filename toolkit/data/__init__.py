@@ -1,27 +1,48 @@
-"""Production data: where it lies, what contract it keeps, and what was known at an instant."""
+"""Production data: where it lies, what contract it keeps, what was known at an instant, and how services write it.
 
-from toolkit.data.contracts import CONTRACTS, Column, Table
-from toolkit.data.events import (
-    LABEL,
-    business_values,
-    labelled_predictions,
-    latest_labels,
-    serving_version,
-    window_incidents,
-)
-from toolkit.data.models import ModelDefinition, Period, VersionDefinition, load_model
-from toolkit.data.source import Source, open_source
+Each name is imported when it is first used: a model service that imports `toolkit.data.writer` comes through here, and
+wants no data library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toolkit.data.contracts import CONTRACTS, Column, Table
+    from toolkit.data.events import business_values, serving_version, window_incidents
+    from toolkit.data.labels import LABEL, label_arrivals, labelled_predictions, latest_labels
+    from toolkit.data.models import ModelDefinition, Period, VersionDefinition, load_model
+    from toolkit.data.schemas import arrow_schema, json_schema
+    from toolkit.data.source import Source, open_source
+    from toolkit.data.writer import EventWriter
+
+_NAMES = {
+    "contracts": ("CONTRACTS", "Column", "Table"),
+    "events": ("business_values", "serving_version", "window_incidents"),
+    "labels": ("LABEL", "label_arrivals", "labelled_predictions", "latest_labels"),
+    "models": ("ModelDefinition", "Period", "VersionDefinition", "load_model"),
+    "schemas": ("arrow_schema", "json_schema"),
+    "source": ("Source", "open_source"),
+    "writer": ("EventWriter",),
+}
+_MODULES = {name: f"toolkit.data.{module}" for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "CONTRACTS",
     "LABEL",
     "Column",
+    "EventWriter",
     "ModelDefinition",
     "Period",
     "Source",
     "Table",
     "VersionDefinition",
+    "arrow_schema",
     "business_values",
+    "json_schema",
+    "label_arrivals",
     "labelled_predictions",
     "latest_labels",
     "load_model",
@@ -29,3 +50,17 @@ __all__ = [
     "serving_version",
     "window_incidents",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value = getattr(import_module(_MODULES[name]), name)
+        globals()[name] = value
+        return value
+    from toolkit.checks import unknown_name_message
+
+    raise AttributeError(unknown_name_message(name, __all__, noun="name in toolkit.data"))
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -267,8 +267,8 @@ def _metric_problems(plan: ExperimentPlan, key: str, definitions: dict[str, Metr
         return [Problem(at, f"{role}: " + unknown_name_message(key, definitions, noun="metric"))]
     metric = definitions[key]
     problems = []
-    if metric.kind == "auc":
-        text = f"{role}: {key} is an AUC, which is no mean of requests; use a brier or log_loss metric"
+    if not metric.adds_up:
+        text = f"{role}: {key} is of kind {metric.kind}, which is no mean of requests; an experiment cannot compare it"
         problems.append(Problem(at, text))
     if role != "secondary" and metric.direction not in {"increase", "decrease"}:
         text = (

@@ -316,7 +316,7 @@ def _unit_variance(side: Side) -> float | None:
 
 def _never_varies(metric: MetricDefinition, control: Side, treated: Side) -> bool:
     ends = control, treated
-    return metric.kind == "proportion" and all(side.square_sum == 0 and side.mean in {0.0, 1.0} for side in ends)
+    return metric.is_share and all(side.square_sum == 0 and side.mean in {0.0, 1.0} for side in ends)
 
 
 def _constant_proportions(plan: ExperimentPlan, control: Side, treated: Side) -> stats.Estimate:

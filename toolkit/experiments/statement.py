@@ -1,8 +1,9 @@
 """The one SQL statement that measures an experiment; built of Ibis expressions, executed by `units.measure`.
 
-It works in steps inside the engine and returns one row: sums of every metric by group (a unit, or a cluster where the
-plan says so) and variant, then the variants' means, then each group's distance from those means, squared and
-multiplied. Squares are of centred values, never of raw ones, so that large means lose no digits.
+It works in steps inside the engine and returns one row: both sums of every metric (see `metrics.needs`) by group (a
+unit, or a cluster where the plan says so) and variant, then the variants' ratios of them, then each group's distance
+from those ratios, squared and multiplied. Squares are of centred values, never of raw ones, so that large means lose
+no digits.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from toolkit.data import LABEL, Source, labelled_predictions
-from toolkit.metrics import MetricDefinition, columns_needed, row_value
-from toolkit.metrics.needs import certain_and_wrong
+from toolkit.data import LABEL, Source, labelled_predictions, load_model
+from toolkit.errors import DefinitionError
+from toolkit.metrics import MetricDefinition, RatioKind
+from toolkit.metrics.needs import Counted, columns_needed, counted, label_outside, scalars_needed, with_scalars
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -29,10 +31,14 @@ def statement(
 ) -> ir.Table:
     """The whole measurement as one row.
 
-    Columns: `double_exposed`, `unplanned`, `sample_units`, `sample_variants`; by variant `<count>_<v>` for the counts
-    of `units.Arrivals`; by place (see `places`) sum, count, low, high, groups, squares and, of treatments, pair_groups,
-    pair_squares, pair_products; `infinite_<place>` of log loss metrics.
+    Columns: `double_exposed`, `unplanned`, `sample_units`, `sample_variants`, `label_outside`; by variant
+    `<count>_<v>` for the counts of `units.Arrivals`; by place (see `places`) sum, weight, count, low, high, groups,
+    squares and, of treatments, pair_groups, pair_squares, pair_products; `infinite_<place>` of metrics that a request
+    can make infinite.
+
+    Raises `DefinitionError` for a metric that is no ratio of sums over requests.
     """
+    metrics = _resolved(plan, metrics, source)
     exposed = _exposed_units(plan, source, as_of)
     single = exposed.filter((exposed.variants == 1) & exposed.variant.isin(list(plan.variants)))
     requests = _requests(plan, metrics, source, single, as_of)
@@ -41,7 +47,7 @@ def statement(
         **{
             f"{name}_{place}": getattr(groups[f"{name}_{place}"], how)()
             for place in places(plan, metrics)
-            for name, how in (("sum", "sum"), ("count", "sum"), ("low", "min"), ("high", "max"))
+            for name, how in (("sum", "sum"), ("weight", "sum"), ("count", "sum"), ("low", "min"), ("high", "max"))
         }
     )
     spreads = _spreads(plan, metrics, groups, totals)
@@ -50,6 +56,18 @@ def statement(
     for part in parts:
         row = row.cross_join(part)
     return row
+
+
+def _resolved(plan: ExperimentPlan, metrics: Mapping[str, MetricDefinition], source: Source) -> dict[str, RatioKind]:
+    """The metrics for the plan's model, all of them of a kind whose sums can be compared by unit."""
+    model, columns = load_model(source.workspace, plan.model), source.columns("predictions")
+    found = {}
+    for key, metric in metrics.items():
+        if not (isinstance(metric, RatioKind) and metric.adds_up):
+            reason = f"is of kind {metric.kind}, which is no mean of requests"
+            raise DefinitionError(f"metric {key!r} {reason}; an experiment cannot compare it by unit")
+        found[key] = metric.resolved(model, columns)
+    return found
 
 
 def _exposed_units(plan: ExperimentPlan, source: Source, as_of: datetime) -> ir.Table:
@@ -64,7 +82,7 @@ def _exposed_units(plan: ExperimentPlan, source: Source, as_of: datetime) -> ir.
 
 def _requests(
     plan: ExperimentPlan,
-    metrics: Mapping[str, MetricDefinition],
+    metrics: Mapping[str, RatioKind],
     source: Source,
     single: ir.Table,
     as_of: datetime,
@@ -75,22 +93,20 @@ def _requests(
     """
     import ibis
 
-    columns = list(dict.fromkeys([*columns_needed(metrics.values()), "unit_id", "error", "served", LABEL]))
+    scalars = scalars_needed(metrics.values())
+    columns = list(dict.fromkeys([*columns_needed(scalars), "unit_id", "error", "served", LABEL]))
     if plan.cluster:
         columns.append(plan.cluster)
     rows = labelled_predictions(source, columns, model=plan.model, window=plan.window.window, as_of=as_of)
     rows = rows.filter(rows.served).join(single, "unit_id")
     own_version = rows.version == ibis.cases(*((rows.variant == k, v.version) for k, v in plan.variants.items()))
-    rows = rows.mutate(after=rows.occurred_at >= rows.exposed_at, own=own_version)
+    rows = with_scalars(rows.mutate(after=rows.occurred_at >= rows.exposed_at, own=own_version), scalars)
     counts = rows.after & rows.own
     answered = counts & ~rows.error
     group = rows[plan.cluster or "unit_id"]
-    values = {f"value_{m}": counts.ifelse(row_value(metric, rows), None) for m, metric in enumerate(metrics.values())}
-    infinite = {
-        f"infinite_{m}": counts.ifelse(certain_and_wrong(rows), None)
-        for m, metric in enumerate(metrics.values())
-        if metric.kind == "log_loss"
-    }
+    added: dict[str, Any] = {"label_outside": label_outside(rows)}
+    for m, metric in enumerate(metrics.values()):
+        added |= {f"{name}_{m}": counts.ifelse(part, None) for name, part in _parts(counted(metric, rows)).items()}
     return rows.select(
         "unit_id",
         "variant",
@@ -101,9 +117,14 @@ def _requests(
         labelled=answered & rows[LABEL].notnull(),
         group=group,
         lone_unit=group.isnull().ifelse(rows.unit_id, None),
-        **values,
-        **infinite,
+        **added,
     )
+
+
+def _parts(parts: Counted) -> dict[str, Any]:
+    """What a request adds to a metric, by the start of its column's name."""
+    named = {"value": parts.numerator, "weight": parts.denominator, "infinite": parts.spoilt}
+    return {name: part for name, part in named.items() if part is not None}
 
 
 def places(plan: ExperimentPlan, metrics: Mapping[str, MetricDefinition]) -> dict[str, tuple[str, str]]:
@@ -113,32 +134,45 @@ def places(plan: ExperimentPlan, metrics: Mapping[str, MetricDefinition]) -> dic
     }
 
 
-def _group_sums(plan: ExperimentPlan, metrics: Mapping[str, MetricDefinition], requests: ir.Table) -> ir.Table:
-    """One row per group: sum, count, smallest and largest value of each metric in each variant."""
-    counted = requests.filter(requests.counts)
+def _group_sums(plan: ExperimentPlan, metrics: Mapping[str, RatioKind], requests: ir.Table) -> ir.Table:
+    """One row per group, of each metric in each variant: both sums, requests, smallest and largest value of a request.
+
+    The value of a request that has a denominator is its own ratio: where they are all the same, so is that of the sums.
+    """
+    counting = requests.filter(requests.counts)
     sums: dict[str, Any] = {}
     for place, (_, variant) in places(plan, metrics).items():
-        value, here = counted[f"value_{place.split('_')[0]}"], counted.variant == variant
+        m = place.split("_")[0]
+        value, here = counting[f"value_{m}"], counting.variant == variant
+        weight = counting[f"weight_{m}"] if f"weight_{m}" in counting.columns else None
+        alone = value if weight is None else _own_ratio(value, weight)
+        count = value.count(where=here)
         sums |= {
             f"sum_{place}": value.sum(where=here).fill_null(0.0),
-            f"count_{place}": value.count(where=here),
-            f"low_{place}": value.min(where=here),
-            f"high_{place}": value.max(where=here),
+            f"weight_{place}": count if weight is None else weight.sum(where=here).fill_null(0.0),
+            f"count_{place}": count,
+            f"low_{place}": alone.min(where=here),
+            f"high_{place}": alone.max(where=here),
         }
-    return counted.group_by("group", "lone_unit").aggregate(**sums)
+    return counting.group_by("group", "lone_unit").aggregate(**sums)
 
 
-def _spreads(
-    plan: ExperimentPlan, metrics: Mapping[str, MetricDefinition], groups: ir.Table, totals: ir.Table
-) -> ir.Table:
+def _own_ratio(value: Any, weight: Any) -> Any:
+    """A request's own ratio; missing where it adds nothing, infinite where it adds to the numerator alone."""
+    import ibis
+
+    return ibis.cases((weight != 0.0, value / weight.nullif(0.0)), (value != 0.0, ibis.literal(float("inf"))))
+
+
+def _spreads(plan: ExperimentPlan, metrics: Mapping[str, RatioKind], groups: ir.Table, totals: ir.Table) -> ir.Table:
     """One row: the squares and products of `Side` by metric and variant, and of `Pair` by metric and treatment."""
     at = {names: place for place, names in places(plan, metrics).items()}
     centred = groups.cross_join(totals, rname="all_{name}")
     parts = {}
     for place in at.values():
-        requests = centred[f"all_count_{place}"].nullif(0)
-        mean = centred[f"all_sum_{place}"] / requests
-        parts[place] = (centred[f"sum_{place}"] - mean * centred[f"count_{place}"]) / requests
+        weight = centred[f"all_weight_{place}"].nullif(0)
+        mean = centred[f"all_sum_{place}"] / weight
+        parts[place] = (centred[f"sum_{place}"] - mean * centred[f"weight_{place}"]) / weight
     centred = centred.mutate(**{f"part_{place}": part for place, part in parts.items()})
     sums: dict[str, Any] = {}
     for metric in metrics:
@@ -169,9 +203,9 @@ def _exposure_counts(plan: ExperimentPlan, exposed: ir.Table) -> ir.Table:
     )
 
 
-def _request_counts(plan: ExperimentPlan, metrics: Mapping[str, MetricDefinition], requests: ir.Table) -> ir.Table:
-    """One row: the counts of `Arrivals` by variant, and the infinite values by log loss metric and variant."""
-    sums: dict[str, Any] = {}
+def _request_counts(plan: ExperimentPlan, metrics: Mapping[str, RatioKind], requests: ir.Table) -> ir.Table:
+    """One row: the counts of `Arrivals` by variant, and of the requests that make a metric infinite."""
+    sums: dict[str, Any] = {"label_outside": requests.label_outside.sum()}
     for v, variant in enumerate(plan.variants):
         here = requests.variant == variant
         sums |= {
@@ -183,8 +217,8 @@ def _request_counts(plan: ExperimentPlan, metrics: Mapping[str, MetricDefinition
             f"labelled_{v}": (here & requests.labelled).sum(),
             f"unclustered_{v}": (here & requests.counts & requests.group.isnull()).sum(),
         }
-        for m, metric in enumerate(metrics.values()):
-            if metric.kind == "log_loss":
+        for m in range(len(metrics)):
+            if f"infinite_{m}" in requests.columns:
                 sums[f"infinite_{m}_{v}"] = requests[f"infinite_{m}"].sum(where=here)
     return requests.aggregate(**sums)
 

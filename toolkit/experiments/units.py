@@ -11,6 +11,7 @@ from toolkit.data import Source
 from toolkit.errors import NotReady, Skipped
 from toolkit.experiments.statement import places, statement
 from toolkit.metrics import MetricDefinition, load_metrics
+from toolkit.metrics.needs import check_labels
 from toolkit.records import ResultRow, Shown, Value, number_row
 from toolkit.windows import Window, format_instant, parse_instant
 
@@ -26,8 +27,9 @@ class Side(NamedTuple):
     Attributes
     ----------
     requests: the requests that count. groups: the units (plain) or clusters (clustered) that they belong to.
-    mean: over requests; None without any.
-    square_sum: Σ_g a_g² with a_g = (s_g - mean · n_g) / requests, from each group's requests n_g and their sum s_g.
+    mean: over requests, or the ratio of the metric's two sums; None without any, and where the denominators sum to 0.
+    square_sum: Σ_g a_g² with a_g = (s_g - mean · n_g) / n, from each group's sum s_g and denominator n_g, and all of
+        these, n; for a mean over requests the denominator is how many there are.
     infinite: requests whose value is infinite (log loss of a certain and wrong score).
     """
 
@@ -168,6 +170,7 @@ def measure(plan: ExperimentPlan, source: Source, *, as_of: str | datetime = "")
     definitions = load_metrics(source.workspace)
     metrics = {key: definitions[key] for key in plan.metrics}
     row = source.execute(statement(plan, metrics, source, as_of=instant), reading=_READING).iloc[0]
+    check_labels(_count(row["label_outside"]), plan.model, metrics)
     units = _read(plan, metrics, row, as_of=instant)
     if units.exposed == 0:
         raise Skipped(f"experiment {plan.key!r}: no unit was exposed in {plan.window.window.label}")
@@ -225,13 +228,14 @@ def _read(plan: ExperimentPlan, metrics: Mapping[str, MetricDefinition], row: An
 def _side(row: Any, place: str) -> Side:
     requests = _count(row[f"count_{place}"])
     groups, infinite = _count(row[f"groups_{place}"]), _count(row.get(f"infinite_{place}"))
-    if requests == 0:
+    weight = _number(row[f"weight_{place}"])
+    if not (requests and weight):
         return Side(0, 0, None, None, infinite)
     low, high = float(row[f"low_{place}"]), float(row[f"high_{place}"])
     if low == high:
         # The sum of equal numbers is rounded; their mean and spread are known exactly.
         return Side(requests, groups, low, 0.0, infinite)
-    return Side(requests, groups, float(row[f"sum_{place}"]) / requests, float(row[f"squares_{place}"]), infinite)
+    return Side(requests, groups, float(row[f"sum_{place}"]) / weight, float(row[f"squares_{place}"]), infinite)
 
 
 def _missing(value: Any) -> bool:

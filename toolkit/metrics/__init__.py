@@ -1,22 +1,47 @@
 """Metrics: what each means, what it needs from the data, and one merged query for all of them."""
 
 from toolkit.metrics.cells import Cells
-from toolkit.metrics.definitions import MetricDefinition, load_metrics
-from toolkit.metrics.needs import columns_needed, row_value
+from toolkit.metrics.definitions import KINDS, load_metrics, load_segments
+from toolkit.metrics.delivery import REWORK_KINDS, Delivery, delivery
+from toolkit.metrics.health import ChannelHealth, channel_health
+from toolkit.metrics.kinds import MetricDefinition, Parts, RankKind, RatioKind, Scalar, TimeKind, number, truth
+from toolkit.metrics.label_arrival import LabelArrival, label_arrival
+from toolkit.metrics.maturity import LabelMaturity, label_maturity
+from toolkit.metrics.monitoring import FeatureCoverage, feature_coverage
 from toolkit.metrics.objectives import ObjectiveDefinition, Target, load_objectives
 from toolkit.metrics.query import SCORE_BIN, SCORE_BINS, Population, measure
+from toolkit.metrics.segments import SegmentDefinition
 
 __all__ = [
+    "KINDS",
+    "REWORK_KINDS",
     "SCORE_BIN",
     "SCORE_BINS",
     "Cells",
+    "ChannelHealth",
+    "Delivery",
+    "FeatureCoverage",
+    "LabelArrival",
+    "LabelMaturity",
     "MetricDefinition",
     "ObjectiveDefinition",
+    "Parts",
     "Population",
+    "RankKind",
+    "RatioKind",
+    "Scalar",
+    "SegmentDefinition",
     "Target",
-    "columns_needed",
+    "TimeKind",
+    "channel_health",
+    "delivery",
+    "feature_coverage",
+    "label_arrival",
+    "label_maturity",
     "load_metrics",
     "load_objectives",
+    "load_segments",
     "measure",
-    "row_value",
+    "number",
+    "truth",
 ]

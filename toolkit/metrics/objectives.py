@@ -7,7 +7,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from toolkit.checks import unknown_name_message
-from toolkit.metrics.definitions import MetricDefinition, load_metrics
+from toolkit.metrics.definitions import load_metrics
+from toolkit.metrics.kinds import MetricDefinition
 from toolkit.stats import Estimate
 from toolkit.workspace import Day, Definition, Problem, Workspace
 

@@ -1,37 +1,45 @@
 """One merged query for all metrics: by population, day and segment, only sums come back.
 
-`measure` builds a single SQL statement. Its base holds the requests of each population (say `reference` and
-`current`) with one value per request and metric; each segmentation adds one grouped branch. AUC adds its placement
-sums: for each request of one class, the share of the other class in the same population and segment that it is ranked
-above or below (DeLong, DeLong & Clarke-Pearson 1988), summed by day, so that AUC and its standard error are exact and
-still need nothing but sums.
+`statement` builds a single SQL statement. Its base holds the requests of each population (say `reference` and
+`current`) with what they add to each metric; each segmentation adds one grouped branch. A metric that needs order adds
+a branch of its own (see `kinds.RankKind`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 from toolkit.checks import check_in
 from toolkit.data import LABEL, ModelDefinition, Source, labelled_predictions
-from toolkit.errors import ArgumentError
+from toolkit.errors import ArgumentError, DefinitionError
 from toolkit.metrics.cells import Cells
-from toolkit.metrics.definitions import MetricDefinition
-from toolkit.metrics.needs import SCORED_KINDS, certain_and_wrong, columns_needed, row_value
+from toolkit.metrics.definitions import METRICS_FILE, load_segments
+from toolkit.metrics.kinds import ALL, CELL, MetricDefinition, RankKind, RatioKind, TimeKind, Within, cell_keys, truth
+from toolkit.metrics.needs import (
+    addends,
+    check_labels,
+    columns_needed,
+    label_outside,
+    scalars_needed,
+    sums,
+    with_scalars,
+)
+from toolkit.metrics.segments import SegmentDefinition
 from toolkit.windows import Window
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-ALL = ""
-"""The segment that holds every request."""
-
 SCORE_BIN = "score_bin"
 """A segment that every scored model has: the score's twentieth, 0 to 19."""
 
 SCORE_BINS = 20
+
+_OWN = "each__"
+"""What a request adds to sums that are no metric's: a segment's column may be called `answered` too."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,130 @@ class Population:
         return f"{'served' if self.served_only else 'scored'} requests of {version}, {self.window.label}"
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is to be measured, with all that definitions left open filled in; it says it as expressions.
+
+    Attributes
+    ----------
+    metrics: resolved for the model. named: the segments that are no columns, by name.
+    scalars: what metrics and named segments are made of. columns: the columns of the joined tables behind all of it.
+    """
+
+    source: Source
+    model: ModelDefinition
+    metrics: Mapping[str, MetricDefinition]
+    populations: tuple[Population, ...]
+    as_of: datetime
+    segments: tuple[str, ...]
+    named: Mapping[str, SegmentDefinition]
+    scalars: tuple[str, ...]
+    columns: tuple[str, ...]
+    auc_within: Within
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        model: ModelDefinition,
+        metrics: Mapping[str, MetricDefinition],
+        populations: Sequence[Population],
+        *,
+        as_of: datetime,
+        segments: Sequence[str] = (),
+        auc_within: Within = "population",
+    ) -> Question:
+        """The question that `measure` asks, with the same parameters."""
+        if len({population.name for population in populations}) != len(populations):
+            raise ArgumentError("populations must have different names")
+        available = source.columns("predictions")
+        named = _named_segments(source, segments, available)
+        resolved = {key: metric.resolved(model, available) for key, metric in metrics.items()}
+        parts = [*scalars_needed(resolved.values()), *(scalar for each in named.values() for scalar in each.scalars)]
+        scalars = tuple(dict.fromkeys(parts))
+        plain = [segment for segment in segments if segment not in named]
+        columns = columns_needed(dict.fromkeys([*scalars, *plain, "error", "served"]))
+        return cls(
+            source,
+            model,
+            resolved,
+            tuple(populations),
+            as_of,
+            tuple(segments),
+            named,
+            scalars,
+            tuple(columns),
+            auc_within,
+        )
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it reads labels."""
+        return LABEL in self.columns
+
+    @property
+    def reading(self) -> str:
+        """The tables that it reads, for errors."""
+        return "predictions and outcomes" if self.labelled else "predictions"
+
+    @property
+    def scored(self) -> bool:
+        """Whether some metric compares score and label."""
+        return any(metric.scored for metric in self.metrics.values())
+
+    @property
+    def splits(self) -> list[str]:
+        """The segmentations: everything, each segment, and for scored models the score's bins."""
+        return [ALL, *self.segments, *([SCORE_BIN] if self.scored else [])]
+
+    @property
+    def ordered(self) -> dict[str, RankKind]:
+        """The metrics that need the order of requests."""
+        return {key: metric for key, metric in self.metrics.items() if isinstance(metric, RankKind)}
+
+    def requests(self, within: Mapping[str, Window] | None = None) -> ir.Table:
+        """One row per request of each population, with columns, scalars, segments, population and day.
+
+        `within`: by population the part of its window to look at; one that is not there is left out. None: all.
+        """
+        import ibis
+
+        asked = {each.name: each.window for each in self.populations} if within is None else within
+        base = ibis.union(*(_requests(self, each, asked[each.name]) for each in self.populations if each.name in asked))
+        base = _with_segments(with_scalars(base, self.scalars), self.named)
+        if self.scored:
+            twentieth = (base.score * SCORE_BINS).floor().clip(0, SCORE_BINS - 1)
+            base = base.mutate(**{SCORE_BIN: twentieth.cast("int64").cast("string")})
+        return base
+
+    def sums(self, base: ir.Table) -> ir.Table:
+        """One row per cell with what adds up: the counts, and the sums of every metric that is one."""
+        import ibis
+
+        added = _added(base, self.metrics, self.splits)
+        return ibis.union(*(_sums(added, self.metrics, split) for split in self.splits))
+
+    def ranks(self, base: ir.Table, cells: ir.Table) -> ir.Table:
+        """`cells` with what the metrics that need order bring, each under its own key."""
+        import ibis
+
+        for key, metric in self.ordered.items():
+            passing = base.filter(truth(base, metric.filter)) if metric.filter else base
+            splits = [split for split in self.splits if split != SCORE_BIN]
+            ranked = ibis.union(*(metric.branch(passing, split, within=self.auc_within) for split in splits))
+            ranked = ranked.rename(**{f"{key}__{name}": name for name in ranked.columns if name not in CELL})
+            joined = cells.left_join(ranked, list(CELL), rname="{name}_right")
+            cells = joined.drop(*(f"{name}_right" for name in CELL))
+        return cells
+
+    def cells(self, base: ir.Table) -> ir.Table:
+        """One row per cell, without anything else."""
+        import ibis
+
+        groups = (base.group_by(**cell_keys(base, split)).aggregate(requests=base.count()) for split in self.splits)
+        return ibis.union(*groups).select(*CELL)
+
+
 def measure(
     source: Source,
     model: ModelDefinition,
@@ -58,128 +190,110 @@ def measure(
     *,
     as_of: datetime,
     segments: Sequence[str] = (),
-    auc_within: Literal["population", "day"] = "population",
+    auc_within: Within = "population",
 ) -> Cells:
-    """Measure `metrics` for each population, by day and by the values of each segment column.
+    """Measure `metrics` for each population, by day and by the values of each segment.
+
+    What was measured before, of the same rows and definitions, is not measured again: see `daily`.
 
     Parameters
     ----------
-    segments: segment columns; every one is a segmentation of its own.
+    segments: columns of predictions, and segments that metrics.yml names; every one is a segmentation of its own.
     auc_within: whose scores are ranked against each other: those of a segment's whole population, or of each day.
 
     Returns `Cells`: one row per population × day × segment × segment value. Raises `ContractError`.
     """
-    import ibis
+    from toolkit.metrics.daily import measure_cells
 
-    if len({population.name for population in populations}) != len(populations):
-        raise ArgumentError("populations must have different names")
-    for segment in segments:
-        check_in(segment, source.columns("predictions"), noun="segment")
-    scored = any(metric.kind in SCORED_KINDS for metric in metrics.values())
-    columns = [*columns_needed(metrics.values()), *segments, "error", "served"]
-    base = ibis.union(*(_requests(source, model, columns, population, as_of) for population in populations))
-    if scored:
-        base = base.mutate(
-            **{SCORE_BIN: (base.score * SCORE_BINS).floor().clip(0, SCORE_BINS - 1).cast("int64").cast("string")}
-        )
-    splits = [ALL, *segments, *([SCORE_BIN] if scored else [])]
-    sums = ibis.union(*(_sums(base, metrics, split, scored=scored) for split in splits))
-    if any(metric.kind == "auc" for metric in metrics.values()):
-        ranked = base.filter(base.score.notnull() & base[LABEL].notnull())
-        ranks = [_placements(ranked, split, within=auc_within) for split in splits if split != SCORE_BIN]
-        keys = ["population", "day", "segment", "segment_value"]
-        sums = sums.left_join(ibis.union(*ranks), keys, rname="{name}_right").drop(*(f"{key}_right" for key in keys))
-    reading = "predictions and outcomes" if LABEL in columns else "predictions"
-    frame = source.execute(sums, reading=reading)
+    question = Question.of(source, model, metrics, populations, as_of=as_of, segments=segments, auc_within=auc_within)
+    frame = measure_cells(question)
+    if "label_outside" in frame:
+        check_labels(int(frame.loc[frame["segment"] == ALL, "label_outside"].sum()), model.key, metrics)
     return Cells.of(frame, metrics=dict(metrics), populations=tuple(populations), segments=tuple(segments))
 
 
-def _requests(
-    source: Source, model: ModelDefinition, columns: Sequence[str], population: Population, as_of: datetime
-) -> ir.Table:
+def statement(question: Question) -> ir.Table:
+    """All of a question as one SQL statement: one row per cell, see `Cells` for its columns."""
+    base = question.requests()
+    return question.ranks(base, question.sums(base))
+
+
+def _named_segments(
+    source: Source, segments: Sequence[str], available: Collection[str]
+) -> dict[str, SegmentDefinition]:
+    """The segments that are no columns, by name."""
+    defined = {} if set(segments) <= set(available) else load_segments(source.workspace)
+    for segment in segments:
+        check_in(segment, [*available, *defined], noun="segment")
+        if segment in available and segment in defined:
+            raise DefinitionError(
+                f"{METRICS_FILE}: segment {segment!r} is a column of predictions too; give it another name"
+            )
+    return {segment: defined[segment] for segment in segments if segment in defined}
+
+
+def _with_segments(base: ir.Table, named: Mapping[str, SegmentDefinition]) -> ir.Table:
+    values = {}
+    for name, segment in named.items():
+        try:
+            values[name] = segment.value(base)
+        except DefinitionError as err:
+            raise DefinitionError(f"segment {name!r}: {err}") from None
+    return base.mutate(**values) if values else base
+
+
+def _requests(question: Question, population: Population, within: Window) -> ir.Table:
     import ibis
 
-    rows = labelled_predictions(source, columns, model=model.key, window=population.window, as_of=as_of)
+    rows = labelled_predictions(
+        question.source,
+        question.columns,
+        model=question.model.key,
+        window=population.window,
+        as_of=question.as_of,
+        within=None if within == population.window else within,
+    )
     if population.version is not None:
         rows = rows.filter(rows.version == population.version)
     if population.served_only:
         rows = rows.filter(rows.served)
-    day = rows.occurred_at.truncate("D").strftime("%Y-%m-%d")
-    return rows.select(*dict.fromkeys(columns), population=ibis.literal(population.name), day=day)
+    day = rows.occurred_at.date().cast("string")
+    return rows.select(*question.columns, population=ibis.literal(population.name), day=day)
 
 
-def _split(base: ir.Table, split: str) -> dict[str, object]:
-    import ibis
-
-    value = ibis.literal(ALL) if split == ALL else base[split].cast("string").fill_null("missing")
-    return {"population": base.population, "day": base.day, "segment": ibis.literal(split), "segment_value": value}
-
-
-def _sums(base: ir.Table, metrics: Mapping[str, MetricDefinition], split: str, *, scored: bool) -> ir.Table:
-    values = {key: row_value(metric, base) for key, metric in metrics.items() if metric.kind != "auc"}
-    sums = {"requests": base.count()}
-    if scored:
+def _added(base: ir.Table, metrics: Mapping[str, MetricDefinition], splits: Sequence[str]) -> ir.Table:
+    """What each request adds to every sum, computed once for all segmentations; beside it the keys of its cells."""
+    keys = ["population", "day", *(split for split in splits if split != ALL)]
+    found: dict[str, Any] = {"answered": (~base.error).cast("int32")}
+    if any(metric.scored for metric in metrics.values()):
         # One set of requests for all parts of the loss, so that they add up exactly.
         both = base.score.notnull() & base[LABEL].notnull()
         score, label = base.score, base[LABEL]
-        expected = score * (1.0 - score)
-        sums |= {
-            "labelled": both.sum(),
-            "answered": (~base.error).sum(),
-            "label_sum": both.ifelse(label, 0.0).sum(),
-            "score_sum": both.ifelse(score, 0.0).sum(),
-            "expected_brier_sum": both.ifelse(expected, 0.0).sum(),
-            "brier_sum": both.ifelse((label - score) * (label - score), 0.0).sum(),
-            "certain_and_wrong": both.ifelse(certain_and_wrong(base), 0).sum(),
+        found |= {
+            "labelled": both.cast("int32"),
+            "label_sum": both.ifelse(label, 0.0),
+            "score_sum": both.ifelse(score, 0.0),
+            "expected_brier_sum": both.ifelse(score * (1.0 - score), 0.0),
+            "brier_sum": both.ifelse((label - score) * (label - score), 0.0),
         }
-    for key, value in values.items():
-        sums |= {f"{key}__n": value.count(), f"{key}__sum": value.sum().fill_null(0.0)}
-    return base.group_by(**_split(base, split)).aggregate(**sums)
+    elif LABEL in base.columns:
+        found["labelled"] = base[LABEL].notnull().cast("int32")
+    if any(metric.bounded_label for metric in metrics.values()):
+        found["label_outside"] = label_outside(base).cast("int32")
+    own = {f"{_OWN}{name}": value for name, value in found.items()}
+    of_metrics = {
+        name: value
+        for key, metric in metrics.items()
+        if isinstance(metric, RatioKind | TimeKind)
+        for name, value in addends(key, metric, base).items()
+    }
+    return base.select(*keys, **own, **of_metrics)
 
 
-def _placements(ranked: ir.Table, split: str, *, within: str) -> ir.Table:
-    """Placement sums by day: for each class, the share of the other class ranked on its wrong or right side.
-
-    Counts are kept doubled (ties count a half), so that they are whole numbers until the last division.
-    """
-    import ibis
-
-    keys = _split(ranked, split)
-    positive = (ranked[LABEL] == 1.0).cast("int64")
-    by_score = ranked.group_by(**keys, score=ranked.score).aggregate(
-        positives=positive.sum(), negatives=(1 - positive).sum()
-    )
-    scope = ["population", "segment", "segment_value", *(["day"] if within == "day" else [])]
-    ladder = by_score.group_by(*scope, "score").aggregate(
-        here_positives=by_score.positives.sum(), here_negatives=by_score.negatives.sum()
-    )
-    below = ibis.cumulative_window(group_by=scope, order_by="score")
-    every = ibis.window(group_by=scope)
-    ladder = ladder.select(
-        *scope,
-        "score",
-        twice_negatives_below=2 * ladder.here_negatives.sum().over(below) - ladder.here_negatives,
-        twice_positives_above=2 * (ladder.here_positives.sum().over(every) - ladder.here_positives.sum().over(below))
-        + ladder.here_positives,
-        all_positives=ladder.here_positives.sum().over(every),
-        all_negatives=ladder.here_negatives.sum().over(every),
-    )
-    placed = by_score.join(ladder, [*scope, "score"])
-    by_day = placed.group_by("population", "day", "segment", "segment_value").aggregate(
-        auc_positives=placed.positives.sum().cast("float64"),
-        auc_negatives=placed.negatives.sum().cast("float64"),
-        twice_positives=(placed.positives * placed.twice_negatives_below).sum().cast("float64"),
-        twice_negatives=(placed.negatives * placed.twice_positives_above).sum().cast("float64"),
-        scope_positives=placed.all_positives.max().cast("float64"),
-        scope_negatives=placed.all_negatives.max().cast("float64"),
-    )
-    return by_day.select(
-        "population",
-        "day",
-        "segment",
-        "segment_value",
-        "auc_positives",
-        "auc_negatives",
-        placement_positives=by_day.twice_positives / 2.0 / by_day.scope_negatives.nullif(0.0),
-        placement_negatives=by_day.twice_negatives / 2.0 / by_day.scope_positives.nullif(0.0),
-    )
+def _sums(added: ir.Table, metrics: Mapping[str, MetricDefinition], split: str) -> ir.Table:
+    found = {"requests": added.count()}
+    found |= {name.removeprefix(_OWN): added[name].sum() for name in added.columns if name.startswith(_OWN)}
+    for key, metric in metrics.items():
+        if isinstance(metric, RatioKind | TimeKind):
+            found |= sums(key, added)
+    return added.group_by(**cell_keys(added, split)).aggregate(**found)

@@ -150,7 +150,7 @@ def split_changes(review: PeriodReview, moves: MetricMoves) -> Splits:
         move
         for move in moves.moves
         if move.metric.role in {"quality", "operation"}
-        and move.metric.kind != "auc"  # it is no mean of requests, so it has no split
+        and move.metric.adds_up  # what is no ratio of sums over requests has no split
         and move.verdict in {"worse", "better", "changed"}
         and move.key != review.model.loss
     ]

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from typing_extensions import override
 
 from toolkit.checks import check_in
 from toolkit.data import ModelDefinition, Source, serving_version
-from toolkit.errors import DefinitionError, NotReady
+from toolkit.errors import ArgumentError, DefinitionError, NotReady
 from toolkit.metrics import Cells, MetricDefinition, Population, load_metrics, measure
-from toolkit.records import ResultRow, Shown
+from toolkit.metrics.early_labels import EarlyLabels, early_labels
+from toolkit.metrics.label_arrival import LabelArrival, compare_arrival
+from toolkit.metrics.maturity import DelayCount, count_delays
+from toolkit.records import ResultRow, Shown, number_row
 from toolkit.windows import Window, format_instant, parse_instant, start_of_day
 from toolkit.workspace import Workspace
 
 REFERENCE, CURRENT = "reference", "current"
+
+WEIGHTINGS = ("", "maturity")
 
 LOSS_KINDS = ("brier", "log_loss")
 """The kinds of metric that measure what a model loses on each request."""
@@ -26,8 +32,14 @@ LOSS_KINDS = ("brier", "log_loss")
 class Observation(Shown):
     """The cells of a model's reference period and of its current window.
 
-    The current window is the last `window_days` whole days whose labels are mature at `as_of`. It covers the version
-    that served most of its requests; the reference period is that version's own.
+    The current window is the last `window_days` whole days whose labels are mature at `as_of`; with weighted early
+    labels the last whole days of all. It covers the version that served most of its requests; the reference period is
+    that version's own.
+
+    Attributes
+    ----------
+    labels: whether the current window's labels are there, as far as the reference period lets expect.
+    early: what early labels count; None where each counts once.
     """
 
     model: ModelDefinition
@@ -35,6 +47,8 @@ class Observation(Shown):
     as_of: datetime
     version: str
     served_share: float
+    labels: LabelArrival
+    early: EarlyLabels | None = None
 
     @property
     def metrics(self) -> dict[str, MetricDefinition]:
@@ -57,8 +71,13 @@ class Observation(Shown):
         reference, current = (self.cells.population(name) for name in (REFERENCE, CURRENT))
         return (
             f"Current: {current.text} ({self.served_share:.1%} of what {self.model.name} served then). "
-            f"Reference: {reference.text}. Labels as known on {format_instant(self.as_of)}."
+            f"Reference: {reference.text}. Labels as known on {format_instant(self.as_of)}.{self._reservations()}"
         )
+
+    def _reservations(self) -> str:
+        """What metrics that need labels are subject to, as sentences."""
+        said = [self.labels.provisional, self.early.text if self.early else ""]
+        return "".join(f" {text[0].upper()}{text[1:]}." for text in said if text)
 
     @override
     def to_rows(self) -> Sequence[ResultRow]:
@@ -67,6 +86,19 @@ class Observation(Shown):
             name, window = population.name, population.window.label
             rows += self.cells.population_rows(name)
             rows.append(ResultRow(key=name, statistic="version", value=population.version, window=window))
+        return [*rows, *self._label_rows()]
+
+    def _label_rows(self) -> list[ResultRow]:
+        where: dict[str, Any] = {"key": CURRENT, "window": self.window.label}
+        labels = self.labels
+        rows = [
+            number_row(
+                labels.expected_share, labels.gap.reason, statistic="expected_labelled_share", unit="share", **where
+            ),
+            ResultRow(statistic="labels", value=labels.provisional or labels.verdict, **where),
+        ]
+        if self.early is not None:
+            rows.append(ResultRow(statistic="weighting", value=self.early.text, **where))
         return rows
 
     @override
@@ -84,19 +116,32 @@ class Observation(Shown):
 
 
 def observe(
-    workspace: Workspace, source: Source, model: ModelDefinition, *, as_of: str, window_days: int
+    workspace: Workspace,
+    source: Source,
+    model: ModelDefinition,
+    *,
+    as_of: str,
+    window_days: int,
+    weighting: Literal["", "maturity"] = "",
 ) -> Observation:
     """Measure every metric of the workspace for a model: its current window beside its reference period.
 
+    Parameters
+    ----------
+    weighting: `maturity` looks at the last whole days, whose labels are not all there yet, and has each label count
+        1 / P(such a label is known by now). Calibration and the loss of a score's twentieths take labels as they are.
+
     Raises `NotReady` when the window lies before the end of the reference period, `Skipped` when nothing was served.
     """
+    if weighting not in WEIGHTINGS:
+        raise ArgumentError(f"weighting == {weighting!r}, must be one of: '', 'maturity'")
     instant = parse_instant(as_of) if as_of else source.complete_through()
-    matured = start_of_day(instant - timedelta(days=model.label.maturity_days))
-    window = Window.last_days(window_days, before=matured)
+    wait_days = 0 if weighting else model.label.maturity_days
+    window = Window.last_days(window_days, before=start_of_day(instant - timedelta(days=wait_days)))
     version, served_share = serving_version(source, model=model.key, window=window, as_of=instant)
     reference = model.version(version).reference.window
     if window.overlaps(reference):
-        ready = reference.end + timedelta(days=window_days + model.label.maturity_days)
+        ready = reference.end + timedelta(days=window_days + wait_days)
         raise NotReady(
             f"the current window {window.label} overlaps the reference period {reference.label} of version {version}; "
             f"it is clear of it from {ready:%Y-%m-%d} on (or with a smaller window_days)",
@@ -104,18 +149,28 @@ def observe(
         )
     metrics = load_metrics(workspace)
     check_loss(model, metrics)
+    before = Population(REFERENCE, version, reference, served_only=False)
+    current = Population(CURRENT, version, window, served_only=True)
+    counts = count_delays(source, model, [before, current], as_of=instant)
+    labels = compare_arrival(model, counts, reference=before, population=current, as_of=instant)
+    early = _early(counts) if weighting else None
     cells = measure(
         source,
         model,
-        metrics,
-        (
-            Population(REFERENCE, version, reference, served_only=False),
-            Population(CURRENT, version, window, served_only=True),
-        ),
-        as_of=instant,
+        early.weighted(metrics) if early else metrics,
+        (before, current),
+        as_of=start_of_day(instant) if early else instant,
         segments=model.segments,
     )
-    return Observation(model, cells, instant, version, served_share)
+    return Observation(model, cells, instant, version, served_share, labels, early)
+
+
+def _early(counts: Sequence[DelayCount]) -> EarlyLabels:
+    """The weights of the current window's labels; the reference period's say how long labels take, too."""
+    return early_labels(
+        [count for count in counts if count.population == CURRENT],
+        known_from=[count for count in counts if count.population == REFERENCE],
+    )
 
 
 def check_loss(model: ModelDefinition, metrics: Mapping[str, MetricDefinition]) -> None:

@@ -28,7 +28,7 @@ def create_workspace(folder: Path, fill: Callable[[Path], None]) -> Path:
     Raises `WorkspaceExistsError` when something is there already, `WorkspaceError` when the place cannot be written.
     """
     root = folder.resolve()
-    _check_free(root, folder)
+    check_free(folder)
     staging = root.parent / f".{root.name}.{os.getpid()}.making"
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def create_workspace(folder: Path, fill: Callable[[Path], None]) -> Path:
         raise WorkspaceError(f"{folder} cannot be made: {err.strerror} ({err.filename})") from err
     try:
         fill(staging)
-        _check_free(root, folder)
+        check_free(folder)
         if root.exists():  # empty, and perhaps the folder that the caller stands in: move into it, settings last
             for path in sorted(staging.iterdir(), key=lambda path: path.name == SETTINGS_FILE):
                 path.rename(root / path.name)
@@ -48,17 +48,19 @@ def create_workspace(folder: Path, fill: Callable[[Path], None]) -> Path:
     return root
 
 
-def _check_free(root: Path, shown: Path) -> None:
+def check_free(folder: Path) -> None:
+    """Raise `WorkspaceExistsError` unless `folder` is new or empty."""
+    root = folder.resolve()
     if not root.exists():
         return
     if not root.is_dir():
-        raise WorkspaceExistsError(f"{shown} is a file; choose the name of a new folder, or of an empty one")
+        raise WorkspaceExistsError(f"{folder} is a file; choose the name of a new folder, or of an empty one")
     held = sorted(path.name for path in root.iterdir())
     if held:
         more = f", … ({len(held)} in all)" if len(held) > _SHOWN else ""
         what = "is a workspace already" if SETTINGS_FILE in held else "is not empty"
         raise WorkspaceExistsError(
-            f"{shown} {what}: it holds {', '.join(held[:_SHOWN])}{more}. Choose a new folder, or an empty one"
+            f"{folder} {what}: it holds {', '.join(held[:_SHOWN])}{more}. Choose a new folder, or an empty one"
         )
 
 
