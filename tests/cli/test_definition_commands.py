@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from toolkit.metrics import KINDS
+
 Run = Callable[..., Any]
 
 
@@ -62,13 +64,30 @@ def test_templates_in_a_workspace_that_is_wrong_say_so(call: Run, tiny: Path) ->
 def test_metrics_and_one_in_full(call: Run, team: Path) -> None:
     lines = squeezed(call("metrics").out)
     assert lines[:2] == [
-        "metric name kind direction role owner",
-        "brier Brier score brier decrease loss Ada",
+        "metric name kind direction role owner measures",
+        "brier Brier score brier decrease loss Ada mean of (label - score)²",
     ]
     assert len(call("metrics", "--json").document["metrics"]) == len(lines) - 1
+    shown = squeezed(call("metrics", "latency").out)
+    assert {"column: latency_ms", "measures: mean of latency_ms over the requests that have it"} <= set(shown)
     assert "practical_threshold: 0.005" in squeezed(call("metrics", "brier").out)
     metric = call("metrics", "latency", "--json").document["metric"]
     assert (metric["key"], metric["column"], metric["unit"]) == ("latency", "latency_ms", "ms")
+
+
+def test_kinds_of_metric_with_their_parameters(call: Run, team: Path) -> None:
+    lines = squeezed(call("metrics", "--kinds").out)
+    assert lines[0] == "kind parameters what it is"
+    assert "share_over_budget budget_ms Share of the timed requests that took longer than the latency budget." in lines
+    assert squeezed(call("metrics", "pinball", "--kinds").out)[2:] == [
+        "parameters:",
+        "q: the quantile that is predicted, such as 0.9",
+    ]
+    document = call("metrics", "--kinds", "--json").document["kinds"]
+    assert [each["kind"] for each in document] == list(KINDS)
+    assert next(each for each in document if each["kind"] == "ratio")["required"] == ["numerator", "denominator"]
+    expected = "unknown kind 'pinbal'; allowed: accuracy, auc, bias, brier, brier_decomposition, calibration"
+    assert call("metrics", "pinbal", "--kinds").err.startswith(f"error: {expected}")
 
 
 def test_a_metric_with_a_typo_comes_with_the_nearest(call: Run, team: Path) -> None:

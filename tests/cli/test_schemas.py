@@ -11,7 +11,15 @@ import pytest
 from jsonschema import Draft7Validator
 
 from toolkit.cli.findings import Finding, inspect_definitions, inspect_schemas
-from toolkit.cli.schemas import EDITOR_SETTINGS, KINDS, SCHEMAS_FOLDER, editor_settings, export_schemas
+from toolkit.cli.schemas import (
+    EDITOR_SETTINGS,
+    KINDS,
+    SCHEMAS_FOLDER,
+    editor_settings,
+    export_event_schemas,
+    export_schemas,
+)
+from toolkit.data import CONTRACTS, json_schema
 from toolkit.examples.flights import DEFINITIONS
 from toolkit.metrics import load_objectives
 from toolkit.triage import load_ideas
@@ -21,6 +29,7 @@ from toolkit.workspace.documents import read_toml, read_yaml
 
 Run = Callable[..., Any]
 TOOLKIT = SKELETON.parents[1]
+COUNT = len(KINDS) + len(CONTRACTS)
 SCHEMAS = {name: json.loads(content) for name, content in export_schemas().items()}
 CASES = [
     (kind, path)
@@ -125,12 +134,15 @@ def test_the_example_is_valid_and_agrees_with_itself(tmp_path: Path) -> None:
 
 def test_schemas_are_written_to_a_folder_or_to_the_workspace(call: Run, tiny: Path) -> None:
     done = call("schemas", "out")
-    assert done == (0, f"{len(KINDS)} schemas in {tiny / 'out'}, {len(KINDS)} of them new or changed\n", "")
-    assert {path.name: path.read_bytes() for path in (tiny / "out").iterdir()} == export_schemas()
+    assert done == (0, f"{COUNT} schemas in {tiny / 'out'}, {COUNT} of them new or changed\n", "")
+    written = {path.relative_to(tiny / "out").as_posix(): path for path in (tiny / "out").rglob("*.json")}
+    assert {name: path.read_bytes() for name, path in written.items()} == export_schemas() | export_event_schemas()
+    assert json.loads(written["events/outcomes.schema.json"].read_bytes()) == json_schema("outcomes")
     assert not (tiny / SCHEMAS_FOLDER).exists()
     first = call("schemas", "--json").document
     assert first["schemas"]["idea"] == str(tiny / SCHEMAS_FOLDER / "idea.schema.json")
-    assert first["changed"] == [kind.schema_file for kind in KINDS]
+    assert first["events"] == [str(tiny / SCHEMAS_FOLDER / name) for name in export_event_schemas()]
+    assert first["changed"] == [*(kind.schema_file for kind in KINDS), *export_event_schemas()]
     assert call("schemas", "--json").document["changed"] == []
 
 
@@ -211,7 +223,7 @@ def test_a_workspace_of_version_1_is_upgraded_once(call: Run, old: Path) -> None
     assert call("upgrade").out.splitlines() == [
         "toolkit.toml: schema_version 1 is now 2, which has a table [repository]",
         "toolkit.toml: its first line says where its schema is",
-        f".toolkit/schemas/: {len(KINDS)} schemas are new or changed",
+        f".toolkit/schemas/: {COUNT} schemas are new or changed",
         ".vscode/settings.json: names the schema of each kind of definition file",
     ]
     assert "schema_version = 2  # ours\n" in (old / "toolkit.toml").read_text(encoding="utf-8")

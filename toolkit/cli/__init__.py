@@ -15,7 +15,20 @@ import typer
 from typer.exceptions import TyperException
 
 from toolkit import __version__
-from toolkit.cli import archive, comparisons, definitions, due, gallery, record, reports, run, schemas, workspaces
+from toolkit.cli import (
+    archive,
+    comparisons,
+    definitions,
+    due,
+    feedback,
+    gallery,
+    importing,
+    record,
+    reports,
+    run,
+    schemas,
+    workspaces,
+)
 from toolkit.cli.output import INTERRUPTED, AsJson, complain, print_document, print_text
 from toolkit.errors import ArgumentError, ToolkitError
 
@@ -27,6 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: the rich one costs more to import than everything else here
 )
 app.command("init")(workspaces.init)
+app.command("import")(importing.import_)
 app.command("upgrade")(workspaces.upgrade)
 app.command("doctor")(workspaces.doctor)
 app.command("templates")(definitions.templates)
@@ -52,6 +66,10 @@ _ledger = typer.Typer(help="The record of what was published and refused.", no_a
 _ledger.command("log")(record.log)
 _ledger.command("verify")(record.verify)
 app.add_typer(_ledger, name="ledger")
+
+_feedback = typer.Typer(help="What users said about the model's answers.", no_args_is_help=True)
+_feedback.command("add")(feedback.add)
+app.add_typer(_feedback, name="feedback")
 
 
 @app.callback(invoke_without_command=True)

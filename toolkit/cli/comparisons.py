@@ -50,14 +50,15 @@ def compare(
     before, after = (previous_report(workspace, a), a) if b is None else (a, b)
     comparison = compare_reports(workspace, before, after, rel_tolerance=rel_tolerance)
     if html is not None:
-        _write_page(html, comparison_html(comparison, workspace))
+        write_page(html, comparison_html(comparison, workspace))
     if as_json:
         print_document(comparison.to_dict())
     else:
         _print_comparison(comparison, every=every)
 
 
-def _write_page(path: Path, page: str) -> None:
+def write_page(path: Path, page: str) -> None:
+    """Write a page where --html says. Raises `ArgumentError` when it cannot be written."""
     from toolkit.errors import ArgumentError
 
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -59,16 +60,65 @@ def templates(name: Name = None, *, as_json: AsJson = False) -> None:
         )
 
 
-def metrics(key: MetricKey = None, *, as_json: AsJson = False) -> None:
-    """List the metrics of metrics.yml, or show one."""
+def metrics(
+    key: MetricKey = None,
+    *,
+    kinds: Annotated[bool, typer.Option("--kinds", help="List the kinds of metric that there are.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the metrics as a page.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the metrics of metrics.yml, or show one.
+
+    With --kinds, the kinds that a metric may be of, with their parameters; those in [ ] may be left out. With --html,
+    one page of all of them: what each means, where it is used, and its latest published value.
+    """
     from toolkit.checks import check_in
     from toolkit.metrics import load_metrics
     from toolkit.workspace import open_workspace
 
-    defined = {name: metric.model_dump(mode="json") for name, metric in load_metrics(open_workspace()).items()}
+    if kinds:
+        _show_kinds(key, as_json=as_json)
+        return
+    if html is not None:
+        _write_glossary(open_workspace(), html)
+        return
+    defined = {
+        name: metric.model_dump(mode="json") | {"measures": metric.measures}
+        for name, metric in load_metrics(open_workspace()).items()
+    }
     if key is not None:
         check_in(key, defined, noun="metric")
-    _show(defined, key, noun="metric", columns=("name", "kind", "direction", "role", "owner"), as_json=as_json)
+    columns = ("name", "kind", "direction", "role", "owner", "measures")
+    _show(defined, key, noun="metric", columns=columns, as_json=as_json)
+
+
+def _write_glossary(workspace: Workspace, path: Path) -> None:
+    from toolkit.archive.index import search_reports
+    from toolkit.cli.comparisons import write_page
+    from toolkit.cli.glossary_page import glossary_html
+    from toolkit.cli.glossary_uses import experiment_uses, latest_values, page_links
+    from toolkit.metrics.glossary import glossary
+
+    reports = search_reports(workspace, latest=True)
+    entries = glossary(workspace, uses=experiment_uses(workspace), latest=latest_values(reports))
+    write_page(path, glossary_html(workspace.settings.name, entries, links=page_links(workspace, reports, path)))
+
+
+def _show_kinds(kind: str | None, *, as_json: bool) -> None:
+    from toolkit.checks import check_in
+    from toolkit.metrics.catalogue import catalogue
+
+    entries = {entry.kind: entry for entry in catalogue(_workspace_if_any())}
+    if kind is not None:
+        check_in(kind, entries, noun="kind")
+        entries = {kind: entries[kind]}
+    if as_json:
+        print_document({"kinds": [entry._asdict() for entry in entries.values()]})
+    elif kind is not None:
+        print_facts({"kind": kind, "is": entries[kind].text, "parameters": entries[kind].parameters})
+    else:
+        rows = [[name, entry.form, entry.text] for name, entry in entries.items()]
+        print_table(["kind", "parameters", "what it is"], rows)
 
 
 def models(key: ModelKey = None, *, as_json: AsJson = False) -> None:

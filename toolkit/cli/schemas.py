@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 SCHEMAS_FOLDER = Path(".toolkit") / "schemas"
+EVENTS_FOLDER = "events"
+"""In the folder of the schemas: those of the events that services write."""
 EDITOR_SETTINGS = Path(".vscode") / "settings.json"
 _DIALECT = "http://json-schema.org/draft-07/schema#"
 """What the language servers of YAML and TOML speak; pydantic's newer dialect says nothing that this one cannot."""
@@ -59,12 +61,21 @@ def export_schemas() -> dict[str, bytes]:
     return {kind.schema_file: _document(_schema(kind)) for kind in KINDS}
 
 
+def export_event_schemas() -> dict[str, bytes]:
+    """The JSON Schema of the events of each contract's table, for those who produce them: file name to content."""
+    from toolkit.data.contracts import CONTRACTS
+    from toolkit.data.schemas import json_schema
+
+    return {f"{EVENTS_FOLDER}/{table}.schema.json": _document(json_schema(table)) for table in CONTRACTS}
+
+
 def wire_editors(root: Path) -> dict[Path, bytes]:
     """What a workspace at `root` needs so that editors find the schemas: paths, all in `root`, and their content.
 
     Settings of an editor that are there are kept and added to; they are left alone when they are not plain JSON.
     """
-    files = {root / SCHEMAS_FOLDER / name: content for name, content in export_schemas().items()}
+    contents = export_schemas() | export_event_schemas()
+    files = {root / SCHEMAS_FOLDER / name: content for name, content in contents.items()}
     settings = editor_settings(root / EDITOR_SETTINGS)
     return files if settings is None else files | {root / EDITOR_SETTINGS: settings}
 
@@ -95,7 +106,7 @@ def schemas(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Write the JSON Schemas of the definition files.
+    """Write the JSON Schemas of the definition files, and of the events that services write (events/).
 
     Editors complete and check them; 'toolkit init' and 'toolkit upgrade' write them too.
     """
@@ -103,11 +114,13 @@ def schemas(
     from toolkit.workspace.edits import write_files
 
     target = open_workspace().root / SCHEMAS_FOLDER if folder is None else folder.resolve()
-    contents = export_schemas()
+    events = export_event_schemas()
+    contents = export_schemas() | events
     changed = write_files({target / name: content for name, content in contents.items()})
     if as_json:
         paths = {kind.name: str(target / kind.schema_file) for kind in KINDS}
-        print_document({"schemas": paths, "changed": [path.name for path in changed]})
+        names = [path.relative_to(target).as_posix() for path in changed]
+        print_document({"schemas": paths, "events": [str(target / name) for name in events], "changed": names})
     else:
         print_text(f"{len(contents)} schemas in {target}, {len(changed)} of them new or changed")
 

@@ -10,7 +10,7 @@ Kind = Literal["text", "number", "boolean", "instant"]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a contract: its kind, whether every row must have it, and the bounds of a number.
+    """A column of a contract: its kind, what it says (with its unit), whether every row must have it, and its bounds.
 
     NaN is no number. In a required column it breaks the contract like a missing value; elsewhere it is read as missing
     and counted in the manifest. `nan_only_if` names a boolean column that must be true wherever this one is NaN: a
@@ -20,6 +20,7 @@ class Column:
     """
 
     kind: Kind
+    description: str = ""
     required: bool = False
     low: float | None = None
     high: float | None = None
@@ -40,8 +41,13 @@ class Table:
     open: bool = False
 
 
-_TEXT = Column("text", required=True)
-_INSTANT = Column("instant", required=True)
+def _text(description: str) -> Column:
+    return Column("text", description, required=True)
+
+
+def _instant(description: str) -> Column:
+    return Column("instant", description, required=True)
+
 
 CONTRACTS = {
     table.name: table
@@ -52,20 +58,27 @@ CONTRACTS = {
             key=("request_id", "model", "version"),
             time="occurred_at",
             columns={
-                "request_id": _TEXT,
-                "model": _TEXT,
-                "version": _TEXT,
-                "occurred_at": _INSTANT,
-                "unit_id": _TEXT,
-                "cluster_id": Column("text"),
-                "score": Column("number", low=0.0, high=1.0, nan_only_if="error"),
-                "prediction": Column("number", nan_only_if="error"),
-                "decision": Column("boolean"),
-                "threshold": Column("number"),
-                "latency_ms": Column("number", low=0.0),
-                "error": Column("boolean", required=True),
-                "cost": Column("number"),
-                "served": Column("boolean", required=True),
+                "request_id": _text("the request; its outcomes name it"),
+                "model": _text("key of the model, as in models/<key>.yml"),
+                "version": _text("the model's version"),
+                "occurred_at": _instant("when the model answered"),
+                "unit_id": _text("the unit that experiments assign, such as a user"),
+                "cluster_id": Column("text", "what requests share that makes them alike, such as an account"),
+                "score": Column(
+                    "number", "the probability that the model gave to a yes", low=0.0, high=1.0, nan_only_if="error"
+                ),
+                "prediction": Column(
+                    "number",
+                    "what the model predicted, where that is no probability, in the unit of the label",
+                    nan_only_if="error",
+                ),
+                "decision": Column("boolean", "what was decided for the request: true is a yes"),
+                "threshold": Column("number", "the score from which on the decision was a yes"),
+                "latency_ms": Column("number", "how long the answer took, in ms", low=0.0),
+                "error": Column("boolean", "the request failed and has no answer", required=True),
+                "cost": Column("number", "what the request cost, in the currency of the workspace"),
+                "served": Column("boolean", "the answer was used; false: it was made beside (shadow)", required=True),
+                "received_at": Column("instant", "when the row arrived where it is read"),
             },
             open=True,
         ),
@@ -75,9 +88,11 @@ CONTRACTS = {
             key=("request_id", "observed_at"),
             time="observed_at",
             columns={
-                "request_id": _TEXT,
-                "observed_at": _INSTANT,
-                "label": Column("number", required=True, low=0.0, high=1.0),
+                "request_id": _text("the request"),
+                "observed_at": _instant("when the label became known"),
+                "label": Column(
+                    "number", "what really happened: 1 is a yes, 0 a no; or a number, as predicted", required=True
+                ),
             },
         ),
         Table(
@@ -85,7 +100,12 @@ CONTRACTS = {
             grain="one row per exposure event",
             key=("experiment", "unit_id", "variant", "exposed_at"),
             time="exposed_at",
-            columns={"experiment": _TEXT, "unit_id": _TEXT, "variant": _TEXT, "exposed_at": _INSTANT},
+            columns={
+                "experiment": _text("key of the experiment, as in experiments/<key>.yml"),
+                "unit_id": _text("the unit that was assigned"),
+                "variant": _text("the variant that it was given"),
+                "exposed_at": _instant("when it met the variant"),
+            },
         ),
         Table(
             "deployments",
@@ -93,12 +113,12 @@ CONTRACTS = {
             key=("occurred_at", "model", "version", "kind"),
             time="occurred_at",
             columns={
-                "occurred_at": _INSTANT,
-                "model": _TEXT,
-                "version": _TEXT,
-                "kind": _TEXT,
-                "commit": Column("text"),
-                "committed_at": Column("instant"),
+                "occurred_at": _instant("when it went live"),
+                "model": _text("key of the model"),
+                "version": _text("the version that went live"),
+                "kind": _text("what was done: deploy or rollback"),
+                "commit": Column("text", "the commit that the version was built from"),
+                "committed_at": Column("instant", "when that commit was made"),
             },
         ),
         Table(
@@ -107,13 +127,15 @@ CONTRACTS = {
             key=("feedback_id",),
             time="occurred_at",
             columns={
-                "feedback_id": _TEXT,
-                "occurred_at": _INSTANT,
-                "request_id": Column("text"),
-                "unit_id": Column("text", required_unless="request_id"),
-                "rating": Column("number"),
-                "category": Column("text"),
-                "text": Column("text"),
+                "feedback_id": _text("the report"),
+                "occurred_at": _instant("when the user said it"),
+                "request_id": Column("text", "the request that it is about"),
+                "unit_id": Column(
+                    "text", "the unit that it is about, where no request is named", required_unless="request_id"
+                ),
+                "rating": Column("number", "the user's rating, on the scale of the workspace"),
+                "category": Column("text", "the kind of report, such as wrong"),
+                "text": Column("text", "what the user wrote; no personal data"),
             },
         ),
         # On the model's own scale (log odds of a logistic regression). What the model adds for every request alike is
@@ -124,11 +146,11 @@ CONTRACTS = {
             key=("request_id", "version", "feature"),
             time="occurred_at",
             columns={
-                "request_id": _TEXT,
-                "version": _TEXT,
-                "feature": _TEXT,
-                "occurred_at": _INSTANT,
-                "value": Column("number", required=True),
+                "request_id": _text("the request"),
+                "version": _text("the model's version"),
+                "feature": _text("name of the feature"),
+                "occurred_at": _instant("when the model answered"),
+                "value": Column("number", "what the feature added, on the model's own scale", required=True),
             },
         ),
         Table(
@@ -137,12 +159,12 @@ CONTRACTS = {
             key=("incident_id",),
             time="opened_at",
             columns={
-                "incident_id": _TEXT,
-                "opened_at": _INSTANT,
-                "resolved_at": Column("instant", not_before="opened_at"),
-                "model": _TEXT,
-                "severity": _TEXT,
-                "caused_by": Column("text"),
+                "incident_id": _text("the incident"),
+                "opened_at": _instant("when it began"),
+                "resolved_at": Column("instant", "when it was over; missing while it is open", not_before="opened_at"),
+                "model": _text("key of the model"),
+                "severity": _text("how bad it was, in the team's words"),
+                "caused_by": Column("text", "what caused it, such as deploy"),
             },
         ),
         Table(
@@ -151,10 +173,24 @@ CONTRACTS = {
             key=("unit_id", "occurred_at", "measure"),
             time="occurred_at",
             columns={
-                "unit_id": _TEXT,
-                "occurred_at": _INSTANT,
-                "measure": _TEXT,
-                "value": Column("number", required=True),
+                "unit_id": _text("the unit"),
+                "occurred_at": _instant("when it was measured"),
+                "measure": _text("name of the measure"),
+                "value": Column("number", "its value, in the unit of the measure", required=True),
+            },
+        ),
+        # What `toolkit.data.writer` says about itself. No report is made of it but the one on the channel.
+        Table(
+            "deliveries",
+            grain="one row per writer, time of its account, table and outcome",
+            key=("writer_id", "reported_at", "table", "outcome"),
+            time="reported_at",
+            columns={
+                "writer_id": _text("the process that writes events"),
+                "reported_at": _instant("when it gave account"),
+                "table": _text("the table that the events are of"),
+                "outcome": _text("written, or why they were dropped"),
+                "events": Column("number", "how many since its last account", required=True, low=0.0),
             },
         ),
     )
