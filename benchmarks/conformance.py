@@ -1,9 +1,10 @@
-"""Is a warm kernel a kernel like any other? Papermill's and nbclient's own tests and notebooks, cold and warm.
+"""Is a warm kernel a kernel like any other? Papermill's, nbclient's and Voilà's own tests and notebooks, cold and warm.
 
 Their tests run unchanged twice, with Jupyter's own provisioner and with JUPYTER_DEFAULT_PROVISIONER_NAME=toolkit-warm:
-those of the installed Papermill, storage services left out, and those of nbclient's source distribution. Then each of
-their notebooks is executed by nbclient both ways, and what it puts out is compared without times, addresses and random
-ids. What their tests need besides is installed beside this environment, not into it.
+those of the installed Papermill, storage services left out, and those of nbclient's and Voilà's source distributions.
+Then each of their notebooks is executed by nbclient both ways, and what it puts out is compared without times,
+addresses and random ids. At last a Voilà server is closed in each way, and its processes are counted until none is
+left. What their tests need besides is installed beside this environment, not into it.
 
 Prints Markdown. Exits 1 when a test passes cold and not warm, or outputs differ.
 """
@@ -16,12 +17,14 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,15 @@ TOGETHER = {
     "Parallel Execute B.ipynb",
 }  # each waits for the other: nbclient's tests run them
 NBCLIENT_TESTS = ("-o", "asyncio_default_fixture_loop_scope=function", "tests")  # older pytest-asyncio wants it said
-TEST_NEEDS = ("flaky", "pytest-asyncio", "testpath", "xmltodict")
+# Left out: tests that take a fixed time for the time that a kernel needs, and fail now and then with any kernel.
+VOILA_TESTS = (
+    *("-p", "no:asyncio", "tests/app", "tests/server", "tests/execute_output_test.py"),
+    "--ignore=tests/app/preheat_with_query_string_test.py",
+    "--timeout=120",
+)
+REQUEST_S = 60.0
+VOILA = "voila==0.5.13"
+TEST_NEEDS = ("flaky", "pytest-asyncio", "pytest-timeout", "pytest-tornasync", "testpath", "xmltodict")
 COUNT_VARIABLE = "CONFORMANCE_COUNT"
 HERE = Path(__file__).resolve()
 _RANDOM = re.compile(
@@ -45,8 +56,12 @@ _RANDOM = re.compile(
 
 
 def pytest_configure() -> None:
-    """Count how each kernel of this process is started."""
+    """Count how each kernel of this process is started, and give Voilà's tests time on a busy machine."""
+    from tornado.httpclient import HTTPRequest
+
     from toolkit.kernels.provisioner import WarmProvisioner
+
+    HTTPRequest._DEFAULTS |= {"connect_timeout": REQUEST_S, "request_timeout": REQUEST_S}  # noqa: SLF001
 
     launch = WarmProvisioner.launch_kernel
 
@@ -59,7 +74,14 @@ def pytest_configure() -> None:
 
 
 def pytest_unconfigure() -> None:
-    """Write the count down."""
+    """Write the count down and leave at once: with servers that Voilà's tests never stop, Python would not end."""
+    write_count()
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def write_count() -> None:
+    """Write down how kernels were started."""
     Path(os.environ[COUNT_VARIABLE]).write_text(json.dumps(started), encoding="utf-8")
 
 
@@ -121,26 +143,29 @@ def merged(outputs: list[Any]) -> list[Any]:
 # --- both ways ---
 
 
-def fetch_nbclient(folder: Path) -> Path:
-    """The source distribution of the nbclient that is installed, unpacked."""
-    wanted = f"nbclient=={importlib.metadata.version('nbclient')}"
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run(
-        [*pip, "download", "--no-deps", "--no-binary", ":all:", wanted, "--dest", str(folder)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    (archive,) = folder.glob("*.tar.gz")
+def pip(*arguments: str) -> None:
+    """Run it; where the index cannot be reached there is nothing to compare, and the last line says so."""
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"not measured: pip could not fetch what the tests need: {done.stderr.strip()[-500:]}")
+
+
+def fetch(wanted: str, folder: Path) -> Path:
+    """The source distribution of a package, unpacked."""
+    name = wanted.partition("==")[0]
+    pip("download", "--no-deps", "--no-binary", name, wanted, "--dest", str(folder))
+    (archive,) = folder.glob(f"{name}-*.tar.gz")
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
-    missing = [name for name in TEST_NEEDS if importlib.util.find_spec(name.replace("-", "_")) is None]
-    subprocess.run(
-        [*pip, "install", "--no-deps", "--target", str(folder / "needs"), *missing],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    (source,) = (path for path in folder.iterdir() if path.name.startswith("nbclient-") and path.is_dir())
+    (source,) = (path for path in folder.iterdir() if path.name.startswith(f"{name}-") and path.is_dir())
     return source
+
+
+def install_needs(folder: Path) -> None:
+    """Voilà and what else the tests need, beside this environment."""
+    missing = [name for name in TEST_NEEDS if importlib.util.find_spec(name.replace("-", "_")) is None]
+    pip("install", "--no-deps", "--target", str(folder / "needs"), VOILA, *missing)
 
 
 def environment(mode: str, folder: Path) -> dict[str, str]:
@@ -150,6 +175,11 @@ def environment(mode: str, folder: Path) -> dict[str, str]:
         "JUPYTER_DEFAULT_PROVISIONER_NAME": MODES[mode],
         "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE.parent), str(folder / "needs")]),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        # Voilà's templates and its server extension, and the templates of its tests.
+        "JUPYTER_PATH": os.pathsep.join(
+            map(str, [folder / "needs/share/jupyter", *folder.glob("voila-*/tests/*_template/share/jupyter")])
+        ),
+        "JUPYTER_CONFIG_PATH": str(folder / "needs/etc/jupyter"),
         "IPYKERNEL_CELL_NAME": "CELL",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         COUNT_VARIABLE: str(folder / "started.json"),
@@ -217,18 +247,37 @@ def compare_notebooks(folder: Path, notebooks: list[Path]) -> list[str]:
     return [name for name, put_out in outputs["cold"].items() if outputs["warm"][name] != put_out]
 
 
+def close_servers(folder: Path) -> None:
+    """Print how long after its end a Voilà server's kernels are gone, for each way to end."""
+    sys.path.insert(0, str(HERE.parents[1] / "tests"))
+    from kernels.voila_server import kernel_in, serving, write_notebook
+
+    notebook = folder / "page.ipynb"
+    write_notebook(notebook)
+    print("\n| a served page | kernels | closed by | kernels it had | s until all had ended |\n|---|---|---|---|---|")
+    for mode in MODES:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with serving(notebook, env=environment(mode, folder), warm=mode == "warm") as server:
+                with ThreadPoolExecutor(2) as readers:
+                    kernels = [kernel_in(page) for page in readers.map(lambda _: server.get(), range(2))]
+                kinds = ", ".join(how for _, how in kernels)
+                print(f"| two readers | {mode} | {number.name} | {kinds} | {server.close(number):.2f} |", flush=True)
+
+
 def main() -> int:
     """Print one line per suite and mode, then what differs."""
     if len(sys.argv) > 1:
         pytest_configure()
         found, *notebooks = map(Path, sys.argv[1:])
         found.write_text(json.dumps(execute_all(notebooks)), encoding="utf-8")
-        pytest_unconfigure()
+        write_count()
         return 0
     (papermill,) = map(Path, importlib.util.find_spec("papermill.tests").submodule_search_locations)
     with tempfile.TemporaryDirectory() as base:
         folder = Path(base)
-        nbclient = fetch_nbclient(folder)
+        install_needs(folder)
+        nbclient = fetch(f"nbclient=={importlib.metadata.version('nbclient')}", folder)
+        voila = fetch(VOILA, folder)
         ours = [path for path in sorted(papermill.glob("test_*.py")) if path.stem.removeprefix("test_") not in STORAGE]
         print("| what | kernels | passed | failed | skipped | wall s | how kernels were started |")
         print("|---|---|---|---|---|---|---|", flush=True)
@@ -236,8 +285,10 @@ def main() -> int:
             "papermill's tests", folder, ["--pyargs", *(f"papermill.tests.{p.stem}" for p in ours)], folder
         )
         lost += compare_tests("nbclient's tests", folder, [*NBCLIENT_TESTS], nbclient)
+        lost += compare_tests("Voilà's tests", folder, [*VOILA_TESTS], voila)
         notebooks = [*sorted(papermill.glob("notebooks/*.ipynb")), *sorted(nbclient.glob("tests/files/*.ipynb"))]
         differ = compare_notebooks(folder, notebooks)
+        close_servers(folder)
     print(f"\nPass cold and not warm: {', '.join(lost) or 'none'}. Other outputs: {', '.join(differ) or 'none'}.")
     return int(bool(lost or differ))
 
