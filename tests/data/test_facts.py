@@ -112,7 +112,7 @@ def test_nothing_is_read_twice_and_a_new_day_reads_only_the_new_day(by_day):
     shutil.move(kept, last)
     more = Counting(workspace)
     asked = []
-    only = type(more.source._open("predictions")).only
+    only = type(more.source.opened("predictions")).only
     more.source._opened["predictions"] = Spy(more.source._opened["predictions"], asked, only)
     after = more.facts()
     assert asked == [[f"data/predictions/{last.name}"]]

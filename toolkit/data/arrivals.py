@@ -32,7 +32,7 @@ def arrived(source: Source, table: str, columns: Iterable[str], *, as_of: dateti
     `ContractError` for a column that is missing or of a wrong type.
     """
     contract, part = CONTRACTS[table], Part(window.start, window.end, as_of)
-    opened = source._open(table)  # noqa: SLF001 - the same room: what `read` opens, before it looks at the rows
+    opened = source.opened(table)
     wanted = tuple(dict.fromkeys([*contract.key, contract.time, *columns]))
     check_columns(contract, opened.table, wanted)
     rows = part.of(opened.table, contract.time)

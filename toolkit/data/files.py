@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from glob import has_magic
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ def list_files(connection: Connection, path: str) -> list[str]:
     if connection.object_store is not None:
         return _list_objects(connection, path)
     place = Path(connection.base, path)
+    if ".." in place.parts:  # the engine names files without it
+        place = Path(realpath(place))
     if not has_magic(path):
         inside = place.rglob("*") if place.is_dir() else [place]
         files = sorted(str(file) for file in inside if file.is_file() and not file.name.startswith("."))

@@ -75,14 +75,27 @@ class Source:
 
     def columns(self, table: str) -> list[str]:
         """The columns of a table, by the contract's names where it has them."""
-        return list(self._open(table).table.columns)
+        return list(self.opened(table).table.columns)
+
+    def opened(self, name: str) -> OpenedTable:
+        """A configured table as its engine sees it: nothing is checked but that it is there. Raises `ContractError`."""
+        if name not in self._opened:
+            check_in(name, CONTRACTS, noun="table")
+            settings = self.workspace.settings.tables.get(name)
+            if settings is None:
+                raise ContractError(
+                    f"table {name!r} is needed and not configured; add [tables.{name}] with a path to {SETTINGS_FILE}"
+                )
+            connection = self._connect(settings.source)
+            self._opened[name] = connection.run(name, lambda: open_table(CONTRACTS[name], settings, connection))
+        return self._opened[name]
 
     def complete_through(self) -> datetime:
         """The end of the last day complete in the data: the start of the UTC day of the newest prediction.
 
         Raises `NotReady` when there is no prediction at all, `ContractError` when they cannot be read or have no time.
         """
-        table, contract = self._open("predictions").table, CONTRACTS["predictions"]
+        table, contract = self.opened("predictions").table, CONTRACTS["predictions"]
         check_columns(contract, table, [*contract.key, contract.time])
         newest = self.execute(table.aggregate(newest=table[contract.time].max()), reading=contract.name)["newest"][0]
         if newest is None or newest != newest:  # noqa: PLR0124 - NaT is the one value that differs from itself
@@ -141,11 +154,11 @@ class Source:
 
     def row_hash(self, table: str, rows: ir.Table, columns: Sequence[str]) -> Any:
         """A 64-bit hash of some columns of each row, as the engine of `table` makes it."""
-        return self._open(table).connection.row_hash(rows, columns)
+        return self.opened(table).connection.row_hash(rows, columns)
 
     def sums_in_row_order(self, table: str) -> bool:
         """Whether the engine of `table` adds up the rows of a day in the same order whatever else it reads."""
-        return self._open(table).connection.engine == EMBEDDED
+        return self.opened(table).connection.engine == EMBEDDED
 
     def execute(self, expression: ir.Table, *, reading: str) -> pd.DataFrame:
         """Run a query in the engine and bring its (small) result back; `reading` names its tables for errors."""
@@ -169,7 +182,7 @@ class Source:
         return self._looks[key]
 
     def _look(self, contract: Table, wanted: tuple[str, ...], part: Part) -> Look:
-        opened = self._open(contract.name)
+        opened = self.opened(contract.name)
         check_columns(contract, opened.table, wanted)
         facts = self._facts(contract, opened, wanted, part)
         quarantines = self._broken(contract, opened, wanted, part, facts) if facts.bad else []
@@ -318,18 +331,6 @@ class Source:
         examples = self.execute(rows.order_by(keys).select(keys).limit(_EXAMPLES), reading=table)
         shown = examples.astype("object").where(examples.notna(), "missing")
         return tuple(" × ".join(str(value) for value in row) for row in shown.itertuples(index=False))
-
-    def _open(self, name: str) -> OpenedTable:
-        if name not in self._opened:
-            check_in(name, CONTRACTS, noun="table")
-            settings = self.workspace.settings.tables.get(name)
-            if settings is None:
-                raise ContractError(
-                    f"table {name!r} is needed and not configured; add [tables.{name}] with a path to {SETTINGS_FILE}"
-                )
-            connection = self._connect(settings.source)
-            self._opened[name] = connection.run(name, lambda: open_table(CONTRACTS[name], settings, connection))
-        return self._opened[name]
 
     def _connect(self, source: str | None) -> Connection:
         if source not in self._connections:
