@@ -42,6 +42,7 @@ VOILA_TESTS = (
     "--timeout=120",
 )
 REQUEST_S = 60.0
+END_S = 10.0
 VOILA = "voila==0.5.13"
 TEST_NEEDS = ("flaky", "pytest-asyncio", "pytest-timeout", "pytest-tornasync", "testpath", "xmltodict")
 COUNT_VARIABLE = "CONFORMANCE_COUNT"
@@ -73,11 +74,9 @@ def pytest_configure() -> None:
     WarmProvisioner.launch_kernel = counted
 
 
-def pytest_unconfigure() -> None:
-    """Write the count down and leave at once: with servers that Voilà's tests never stop, Python would not end."""
+def pytest_sessionfinish() -> None:
+    """After the last test."""
     write_count()
-    sys.stdout.flush()
-    os._exit(0)
 
 
 def write_count() -> None:
@@ -191,18 +190,21 @@ def test(mode: str, folder: Path, tests: list[str], at: Path) -> tuple[dict[str,
     report = folder / "report.xml"
     start = time.perf_counter()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", HERE.stem, f"--junitxml={report}"]
-    done = subprocess.run(
-        [*command, *tests],
-        check=False,
-        cwd=at,
-        env=environment(mode, folder),
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
-    wall_s = time.perf_counter() - start
-    if not report.exists():
-        raise SystemExit(done.stdout + done.stderr)
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            [*command, *tests], cwd=at, env=environment(mode, folder), stdout=said, stderr=subprocess.STDOUT
+        )
+        while process.poll() is None and not report.exists():
+            time.sleep(0.1)
+        wall_s = time.perf_counter() - start
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:  # with servers that Voilà's tests never stop, Python does not end
+            process.kill()
+            process.wait()
+        if not report.exists():
+            said.seek(0)
+            raise SystemExit(said.read().decode(errors="replace"))
     ends = {}
     for case in ET.parse(report).iter("testcase"):
         parts = {part.tag for part in case} & {"failure", "error", "skipped"}

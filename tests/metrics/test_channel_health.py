@@ -195,7 +195,7 @@ def test_what_a_workspace_does_not_have_is_absent_with_the_reason(tmp_path: Path
     }
     assert health.labels == ()
     assert {row.statistic: row.reason for row in health.to_rows() if row.status == "absent"} == reasons
-    assert "Not known: predictions that their writer dropped, received more than 3600 s later," in health.text
+    assert "Not known: predictions that their writer dropped; received more than 3600 s later;" in health.text
 
 
 def test_rows_that_do_not_say_when_they_were_received_have_no_delay(tmp_path: Path) -> None:

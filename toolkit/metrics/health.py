@@ -104,7 +104,7 @@ class ChannelHealth(Shown):
         rows = self.number("rows").value or 0
         wrong = "; ".join(f"{each.name}: {each.value:,.0f}" for each in self.faults) or "nothing is wrong with them"
         missing = [each.name for each in self.numbers if each.value is None]
-        unknown = f" Not known: {', '.join(missing)}." if missing else ""
+        unknown = f" Not known: {'; '.join(missing)}." if missing else ""
         return (
             f"{rows:,} predictions of {self.model.name} arrived for {self.window.label}, as known on "
             f"{format_instant(self.as_of)}; {wrong}.{unknown}"
