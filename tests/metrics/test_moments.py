@@ -144,7 +144,7 @@ def test_segmentations_in_one_scan_are_those_of_one_scan_each(
     monkeypatch.setattr(moment_sums, "GROUPING_SETS", ())
     apart = collect_moments(rows, NEEDS, by=["variant"], splits=splits, execute=execute)
     assert "UNION ALL" in seen[-1]
-    keys = ["variant", "split", "value", "missing"]
+    keys = ["by_0", "split", "value", "missing"]
     frames = [table.frame.sort_values(keys, ignore_index=True) for table in (together, apart)]
     pd.testing.assert_frame_equal(*frames, check_exact=True)
 
@@ -262,6 +262,13 @@ def test_means_alone_need_no_variance(connection: Any, units: pd.DataFrame, tmp_
     with pytest.raises(ArgumentError) as caught:
         table.moments(["revenue"])
     assert str(caught.value) == ("the variance of 'revenue' was not collected; ask for it with Needs.of('revenue')")
+
+
+def test_a_key_may_be_called_like_what_the_table_holds(connection: Any, units: pd.DataFrame, tmp_path: Path) -> None:
+    rows = stored(connection, units.rename(columns={"variant": "split", "country": "rows"}), tmp_path)
+    table = collect_moments(rows, NEEDS, by=["split"], splits=["rows", "size"])
+    expected = from_rows(units[(units["variant"] == "a") & (units["country"] == "DK")], RATIO)
+    assert_same(table.moments(RATIO, {"split": "a"}, split="rows", value="DK"), expected)
 
 
 def test_without_measures_there_are_rows(connection: Any, units: pd.DataFrame, tmp_path: Path) -> None:

@@ -73,6 +73,11 @@ class Source:
         """Where what is derived from the data is kept."""
         return Cache(self.workspace.root / FOLDER)
 
+    @property
+    def embedded(self) -> Any:
+        """The Ibis backend of the embedded engine, which reads what is kept in the cache."""
+        return self._connect(None).backend
+
     def columns(self, table: str) -> list[str]:
         """The columns of a table, by the contract's names where it has them."""
         return list(self.opened(table).table.columns)

@@ -11,6 +11,7 @@ from toolkit.metrics.monitoring import FeatureCoverage, feature_coverage
 from toolkit.metrics.objectives import ObjectiveDefinition, Target, load_objectives
 from toolkit.metrics.query import SCORE_BIN, SCORE_BINS, Population, measure
 from toolkit.metrics.segments import SegmentDefinition
+from toolkit.metrics.unit_sums import unit_days
 
 __all__ = [
     "KINDS",
@@ -44,4 +45,5 @@ __all__ = [
     "measure",
     "number",
     "truth",
+    "unit_days",
 ]

@@ -34,7 +34,7 @@ _TEXTS = {"population", "segment", "segment_value", "day"}
 
 def measure_cells(question: Question) -> pd.DataFrame:
     """The cells of a question, from what is kept and from the engine: one row per cell, see `Cells` for the columns."""
-    cache, wanted = question.source.cache, _Wanted.of(question)
+    cache, wanted = question.source.cache, Wanted.of(question)
     days = cache.recall("cells", wanted.days)
     ranks = cache.recall("ranks", wanted.ranks)
     if not days and not ranks:
@@ -54,14 +54,15 @@ def measure_cells(question: Question) -> pd.DataFrame:
     return _frame(days, ranks)
 
 
-class _Wanted(NamedTuple):
+class Wanted(NamedTuple):
     """What a question needs, each with all that it depends on: days as `<day> <population>`, and the whole window."""
 
     days: dict[str, dict[str, Any]]
     ranks: dict[str, dict[str, Any]]
 
     @classmethod
-    def of(cls, question: Question) -> _Wanted:
+    def of(cls, question: Question) -> Wanted:
+        """What a question needs of the data as they are now."""
         days = {f"{day} {each.name}": key for each in question.populations for day, key in _day_keys(question, each)}
         if not question.source.sums_in_row_order("predictions"):
             beside = digest_value(days)

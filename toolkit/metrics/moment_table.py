@@ -83,8 +83,8 @@ class MomentTable:
     Attributes
     ----------
     by: the columns that every group has a value of, such as variant and day. splits: the segmentations, one by one.
-    frame: one row per group × segment value × pattern of missing measures. Keys: the columns of `by`, `split` ("" for
-        all rows, else a segmentation), `value` of it, and `missing`: bit i is set where `needs.paired[i]` is missing.
+    frame: one row per group × segment value × pattern of missing measures. Keys: `by_<i>`, `split` ("" for all
+        rows, else a segmentation), `value` of it, and `missing`: bit i is set where `needs.paired[i]` is missing.
         Then rows; for measure i `n_<i>`, `origin_<i>`, `offset_<i>` (the mean is their sum); for pair j `product_<j>`,
         the centred sum of products. Keys are text; a missing key is "missing".
     """
@@ -111,7 +111,7 @@ class MomentTable:
         """The values of a column of `by`, or of a segmentation, sorted."""
         check_in(name, [*self.by, *self.splits], noun="group or segmentation")
         if name in self.by:
-            return sorted(self.frame[name].unique())
+            return sorted(self.frame[f"by_{self.by.index(name)}"].unique())
         return sorted(self.frame.loc[self.frame["split"] == name, "value"].unique())
 
     def rows(self, where: Mapping[str, str] | None = None, *, split: str = "", value: str = "") -> int:
@@ -209,7 +209,7 @@ class MomentTable:
         chosen = self._groups.get((split, value), np.array([], dtype=np.intp))
         for name, wanted in where.items():
             check_in(name, self.by, noun="group")
-            chosen = chosen[self._columns[name][chosen] == wanted]
+            chosen = chosen[self._columns[f"by_{self.by.index(name)}"][chosen] == wanted]
         return chosen
 
     def _position(self, measure: str) -> int:

@@ -64,8 +64,7 @@ def collect_moments(
     moments, exact = centre(sums, needs, starts)
     if not exact:
         moments, _ = centre(scan.precise_sums(), needs, starts)
-    names = {f"by_{i}": name for i, name in enumerate(by)}
-    return MomentTable(needs, tuple(by), tuple(splits), moments.rename(columns=names))
+    return MomentTable(needs, tuple(by), tuple(splits), moments)
 
 
 def kept_moments(cache: Cache, key: Mapping[str, Any], collect: Callable[[], MomentTable]) -> MomentTable:
