@@ -56,7 +56,7 @@ class Engine:
 
     def table(self, name: str) -> Any:
         """A table as the toolkit sees it, by the contract's names."""
-        return self.source()._open(name).table
+        return self.source().opened(name).table
 
     def raw(self, name: str) -> Any:
         """A table as the engine has it, by its own names."""

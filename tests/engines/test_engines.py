@@ -89,7 +89,7 @@ def test_a_time_without_a_zone_breaks_the_contract(engine: Engine) -> None:
     source = engine.source()
     table = engine.raw("predictions")
     naive = table.mutate(created=table.created.cast("timestamp"))
-    opened = source._open("predictions")
+    opened = source.opened("predictions")
     source._opened["predictions"] = replace(opened, table=naive.rename(occurred_at="created"))
 
     with pytest.raises(ContractError, match="predictions.occurred_at: timestamps have no time zone"):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from toolkit.data.models import ModelDefinition, Period, VersionDefinition, load_model
     from toolkit.data.schemas import arrow_schema, json_schema
     from toolkit.data.source import Source, open_source
+    from toolkit.data.unit_days import DayOfEvents, UnitDays
     from toolkit.data.writer import EventWriter
 
 _NAMES = {
@@ -25,6 +26,7 @@ _NAMES = {
     "models": ("ModelDefinition", "Period", "VersionDefinition", "load_model"),
     "schemas": ("arrow_schema", "json_schema"),
     "source": ("Source", "open_source"),
+    "unit_days": ("DayOfEvents", "UnitDays"),
     "writer": ("EventWriter",),
 }
 _MODULES = {name: f"toolkit.data.{module}" for module, names in _NAMES.items() for name in names}
@@ -33,11 +35,13 @@ __all__ = [
     "CONTRACTS",
     "LABEL",
     "Column",
+    "DayOfEvents",
     "EventWriter",
     "ModelDefinition",
     "Period",
     "Source",
     "Table",
+    "UnitDays",
     "VersionDefinition",
     "arrow_schema",
     "business_values",

@@ -7,6 +7,8 @@ from toolkit.metrics.health import ChannelHealth, channel_health
 from toolkit.metrics.kinds import MetricDefinition, Parts, RankKind, RatioKind, Scalar, TimeKind, number, truth
 from toolkit.metrics.label_arrival import LabelArrival, label_arrival
 from toolkit.metrics.maturity import LabelMaturity, label_maturity
+from toolkit.metrics.moment_table import MomentTable, Needs, moments_digest
+from toolkit.metrics.moments import collect_moments, kept_moments
 from toolkit.metrics.monitoring import FeatureCoverage, feature_coverage
 from toolkit.metrics.objectives import ObjectiveDefinition, Target, load_objectives
 from toolkit.metrics.query import SCORE_BIN, SCORE_BINS, Population, measure
@@ -25,6 +27,8 @@ __all__ = [
     "LabelArrival",
     "LabelMaturity",
     "MetricDefinition",
+    "MomentTable",
+    "Needs",
     "ObjectiveDefinition",
     "Parts",
     "Population",
@@ -35,14 +39,17 @@ __all__ = [
     "Target",
     "TimeKind",
     "channel_health",
+    "collect_moments",
     "delivery",
     "feature_coverage",
+    "kept_moments",
     "label_arrival",
     "label_maturity",
     "load_metrics",
     "load_objectives",
     "load_segments",
     "measure",
+    "moments_digest",
     "number",
     "truth",
     "unit_days",
