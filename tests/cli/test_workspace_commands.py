@@ -11,7 +11,7 @@ import pytest
 import toolkit.examples
 from toolkit.cli.findings import Finding, inspect, inspect_definitions
 from toolkit.cli.schemas import KINDS
-from toolkit.data import load_model
+from toolkit.data import CONTRACTS, load_model
 from toolkit.experiments import load as load_plan
 from toolkit.metrics import load_metrics, load_objectives
 from toolkit.triage import load_ideas, load_teams
@@ -41,7 +41,8 @@ def test_init_makes_a_workspace_and_says_what_is_next(call: Run, here: Path) -> 
     assert {"toolkit.toml", "metrics.yml", "models/model.yml.example", "teams.yml.example"} <= laid
     made = {".gitignore", "data", "notebooks", "templates", ".vscode", ".vscode/settings.json", ".toolkit"}
     schemas = {".toolkit/schemas", *(f".toolkit/schemas/{kind.schema_file}" for kind in KINDS)}
-    assert set(files(here / "w")) == laid | made | schemas
+    events = {".toolkit/schemas/events", *(f".toolkit/schemas/events/{table}.schema.json" for table in CONTRACTS)}
+    assert set(files(here / "w")) == laid | made | schemas | events
     assert [path.name for path in here.iterdir()] == ["w"]
     ignored = ["data/x", "reports/x", "ledger/x", "cache/x"]
     command = ["git", "-C", str(here / "w"), "check-ignore", *ignored]

@@ -42,7 +42,7 @@ def test_the_definitions_are_valid_and_agree_with_each_other(built: Built) -> No
         assert plan.model in teams["arrivals"].models
         assert {variant.version for variant in plan.variants.values()} == set(model.versions)
     columns = {*SCHEMAS["predictions"], "label"}
-    assert {metric.column for metric in metrics.values() if metric.column} <= columns
+    assert {scalar for metric in metrics.values() for scalar in metric.columns()} <= columns
     assert set(model.segments) <= columns
     assert {feature.name for feature in model.features} <= columns
     assert list(teams["arrivals"].estimates) == ["calibration"]

@@ -76,9 +76,12 @@ class Kernel:
     def run(self, code: str) -> str:
         """What the cell printed; an error is one here."""
         self.messages = []
-        reply = self.client.execute_interactive(
-            code, output_hook=self.messages.append, timeout=PATIENCE_S, store_history=False
-        )
+        try:
+            reply = self.client.execute_interactive(
+                code, output_hook=self.messages.append, timeout=PATIENCE_S, store_history=False
+            )
+        except TimeoutError:
+            raise AssertionError(f"nothing came for {PATIENCE_S} s; {describe_threads(self.pid)}") from None
         content = reply["content"]
         assert content["status"] == "ok", (content["ename"], content["evalue"])
         return "".join(m["content"]["text"] for m in self.messages if m["msg_type"] == "stream")
@@ -126,6 +129,14 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def describe_threads(pid: int) -> str:
+    """What each thread of a process that does not answer waits for in the system."""
+    tasks = sorted(Path(f"/proc/{pid}/task").glob("*"))
+    waits = [f"{(task / 'comm').read_text().strip()} in {(task / 'wchan').read_text()}" for task in tasks]
+    got = "; ".join(waits) or "it is gone"
+    return f"its threads: {got}"
 
 
 def eventually(condition: Callable[[], bool]) -> bool:

@@ -166,7 +166,7 @@ def test_editing_our_own_code_makes_another_zygote(tmp_path: Path) -> None:
         before = kernel.zygote
         assert kernel.run("import sys; print('toolkit.workspace' in sys.modules)") == "True\n"
         journal = kernel.run("from toolkit.workspace import JOURNAL; print(JOURNAL.to_dict())")
-        assert journal == "{'definitions': [], 'sources': [], 'repositories': []}\n"
+        assert journal == "{'definitions': [], 'sources': [], 'quarantined': [], 'repositories': []}\n"
     edited = tmp_path / "toolkit" / "__init__.py"
     status = edited.stat()
     text = edited.read_text(encoding="utf-8")

@@ -65,8 +65,8 @@ def test_the_manifest_says_what_the_report_was_made_of(published: Published) -> 
     assert manifest == json.loads((published.folder / "manifest.json").read_bytes())
     assert manifest.keys() == {
         "schema_version", "reference", "template", "subject", "parameters", "as_of", "slot", "batch", "windows",
-        "trends", "toolkit", "workspace", "definitions", "sources", "repositories", "environment", "kernel", "ledger",
-        "started_at", "finished_at", "actor", "privacy", "files",
+        "trends", "toolkit", "workspace", "definitions", "sources", "quarantined", "repositories", "environment",
+        "kernel", "ledger", "started_at", "finished_at", "actor", "privacy", "files",
     }  # fmt: skip
     assert manifest["template"]["name"] == "saves"
     assert manifest["parameters"] == {"city": "oslo", "as_of": "2013-05-01T00:00:00Z", "levels": [3, 4]}

@@ -48,7 +48,12 @@ def test_in_a_run_rows_figures_and_provenance_are_written(run: Path) -> None:
     assert document["schema_version"] == 1
     assert [(row["record"], row["key"], row["value"]) for row in document["rows"]] == [("amount", "oslo", 0.5)]
     assert (run / "figures" / "amount-bars.png").read_bytes() == b"png"
-    assert json.loads((run / "provenance.json").read_bytes()).keys() == {"definitions", "sources", "repositories"}
+    assert json.loads((run / "provenance.json").read_bytes()).keys() == {
+        "definitions",
+        "sources",
+        "quarantined",
+        "repositories",
+    }
 
 
 def test_without_pictures_there_is_no_folder_of_figures(run: Path) -> None:
