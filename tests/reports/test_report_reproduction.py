@@ -18,7 +18,7 @@ from toolkit.digests import digest_bytes, document_bytes
 from toolkit.errors import UnknownNameError
 from toolkit.ledger import open_ledger
 from toolkit.privacy import Redactor
-from toolkit.reports import RunRequest, manifest, reproduce_report, run_report
+from toolkit.reports import RunRequest, engine, manifest, reproduce_report, run_report
 from toolkit.reports.pins import PinError, Pins, find_in_history, find_later_definitions, lay_workspace, read_pins
 from toolkit.reports.reproduction import _answer
 from toolkit.reports.rerun import Rerun, _choose_kernel, _read_results, _restore_template
@@ -195,6 +195,22 @@ def test_the_same_inputs_reproduce_the_same_bytes_and_leave_nothing(workspace, m
 
 
 @needs_git
+def test_what_is_kept_of_the_data_does_not_answer_for_them(workspace, monkeypatch):
+    (workspace.root / "cache").mkdir(exist_ok=True)
+    (workspace.root / "cache" / "kept.json").write_text("{}")
+    seen = []
+    execute = engine.execute
+
+    def note(*arguments, workspace_root, **options):
+        seen.append(sorted(entry.name for entry in workspace_root.iterdir()))
+        return execute(*arguments, workspace_root=workspace_root, **options)
+
+    monkeypatch.setattr(engine, "execute", note)
+    assert reproduce_report(workspace, "sums/all").answer == "reproduced"
+    assert "toolkit.toml" in seen[0]
+    assert "cache" not in seen[0]
+
+
 def test_what_has_changed_since_is_restored_from_git(workspace):
     (workspace.root / "scales" / "one.yml").write_text("scale: 4\n")
     (workspace.root / "scales" / "two.yml").write_text("scale: 5\n")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.archive.compare import Version
 from toolkit.archive.versions import FIGURES, RESULTS
+from toolkit.data.cache import FOLDER as CACHE
 from toolkit.digests import digest_file, document_bytes
 from toolkit.errors import ParameterError, TemplateError
 from toolkit.records import to_document
@@ -78,9 +79,11 @@ def run_pinned(
     later = find_later_definitions(workspace, pins)
     secrets = _find_secrets(pins)
     root = workspace.root
-    if definitions or later:
+    # What is kept of the data would answer for them: whoever asks whether it comes out again wants it computed again.
+    kept = {CACHE} if (root / CACHE).exists() else set()
+    if definitions or later or kept:
         files = {path: content for path, (content, _) in definitions.items()}
-        root = lay_workspace(workspace, staging / "workspace", files, later)
+        root = lay_workspace(workspace, staging / "workspace", files, later | kept)
     template = _restore_template(staging, pins, notebook)
     folder = staging / "report"
     folder.mkdir()
