@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,6 +165,14 @@ def make_events(
         }
     )[~error].reset_index(drop=True)
     return predictions, outcomes
+
+
+@pytest.fixture
+def hearing_ctrl_c() -> Iterator[None]:
+    """What a shell has started in the background does not hear Ctrl-C, and hands that on to what it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

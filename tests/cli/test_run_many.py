@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +89,6 @@ def test_one_failure_is_exit_code_1_and_the_others_are_there(call: Callable[...,
     failed, published = called.document["items"]
     assert (failed["state"], published["state"]) == ("failed", "published")
     assert "ZeroDivisionError: division by zero" in failed["reason"]
-
-
-@pytest.fixture
-def hearing_ctrl_c() -> Iterator[None]:
-    """What a shell has started in the background does not hear Ctrl-C, and hands that on to what it starts."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("hearing_ctrl_c")

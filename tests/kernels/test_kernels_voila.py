@@ -68,6 +68,7 @@ def test_kernels_that_wait_for_readers_are_forked_too(notebook: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.usefixtures("hearing_ctrl_c")
 def test_nothing_is_left_when_the_server_has_gone(notebook: Path, number: signal.Signals) -> None:
     with serving(notebook) as server:
         kernels = {kernel_in(server.get())[0] for _ in range(2)}
