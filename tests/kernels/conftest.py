@@ -147,9 +147,12 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return holds
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """One kernel of the default zygote, which takes seconds to start; its folder is its own."""
+    """One kernel of the default zygote, which takes seconds to start; its folder is its own.
+
+    Not of the whole session: other files close zygotes, and this kernel would be gone in whichever file came next.
+    """
     with running(PRELOAD, env=REPEATABLE, cwd=str(tmp_path_factory.mktemp("warm"))) as kernel:
         yield kernel
 
