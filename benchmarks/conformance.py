@@ -62,7 +62,7 @@ def pytest_configure() -> None:
 
     from toolkit.kernels.provisioner import WarmProvisioner
 
-    HTTPRequest._DEFAULTS |= {"connect_timeout": REQUEST_S, "request_timeout": REQUEST_S}  # noqa: SLF001
+    HTTPRequest._DEFAULTS |= {"connect_timeout": REQUEST_S, "request_timeout": REQUEST_S}  # noqa: SLF001 - tornado has no other place
 
     launch = WarmProvisioner.launch_kernel
 

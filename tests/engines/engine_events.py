@@ -6,6 +6,28 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from toolkit.data import ModelDefinition
+
+MODEL = ModelDefinition.model_validate(
+    {
+        "key": "delay",
+        "name": "Delay",
+        "description": "d",
+        "owner": "Ada",
+        "label": {"name": "late", "description": "d", "maturity_days": 1},
+        "decision_threshold": 0.4,
+        "loss": "brier",
+        "versions": {
+            "1": {
+                "description": "d",
+                "features": [],
+                "trained": {"start": "2026-01-01", "end": "2026-02-01"},
+                "reference": {"start": "2026-02-01", "end": "2026-03-01"},
+            }
+        },
+    }
+)
+
 FIRST = pd.Timestamp("2026-03-28T00:00:00Z")
 """The day before Central Europe puts its clocks on: nothing here may depend on where the machine is."""
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from engine_events import FIRST
+from engine_events import FIRST, MODEL
 
-from toolkit.data import ModelDefinition
 from toolkit.metrics import channel_health
 
 if TYPE_CHECKING:
@@ -19,25 +18,6 @@ if TYPE_CHECKING:
 RECEIVED = """\
 case when stops = 4 then created + interval 3 hour when stops = 3 then created - interval 1 second
 else date_trunc('hour', created) + interval 1 hour end"""
-MODEL = ModelDefinition.model_validate(
-    {
-        "key": "delay",
-        "name": "Delay",
-        "description": "d",
-        "owner": "Ada",
-        "label": {"name": "late", "description": "d", "maturity_days": 1},
-        "decision_threshold": 0.4,
-        "loss": "brier",
-        "versions": {
-            "1": {
-                "description": "d",
-                "features": [],
-                "trained": {"start": "2026-01-01", "end": "2026-02-01"},
-                "reference": {"start": "2026-02-01", "end": "2026-03-01"},
-            }
-        },
-    }
-)
 
 
 def with_received_at(engine: Engine) -> Engine:

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from engine_events import MODEL
 from pyarrow import parquet
 
-from toolkit.data import ModelDefinition, Source, open_source
+from toolkit.data import Source, open_source
 from toolkit.metrics import KINDS, Cells, Population, RatioKind, TimeKind, load_metrics, measure
 from toolkit.windows import Window
 from toolkit.workspace import Workspace, open_workspace
@@ -45,25 +46,6 @@ expressions = { latency_ms = "latency_s * 1000" }
 [tables.outcomes]
 path = "outcomes.parquet"
 """
-MODEL = ModelDefinition.model_validate(
-    {
-        "key": "delay",
-        "name": "Delay",
-        "description": "d",
-        "owner": "Ada",
-        "label": {"name": "late", "description": "d", "maturity_days": 1},
-        "decision_threshold": 0.4,
-        "loss": "brier",
-        "versions": {
-            "1": {
-                "description": "d",
-                "features": [],
-                "trained": {"start": "2026-01-01", "end": "2026-02-01"},
-                "reference": {"start": "2026-02-01", "end": "2026-03-01"},
-            }
-        },
-    }
-)
 POPULATIONS = (
     Population("all", None, Window.of("2026-03-28", "2026-03-31"), served_only=False),
     Population("served", "1", Window.of("2026-03-28", "2026-03-30"), served_only=True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine_events import FIRST, REQUESTS
@@ -12,6 +12,8 @@ from toolkit.errors import ContractError
 from toolkit.windows import parse_instant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
     from engine_places import Engine
 
@@ -19,9 +21,9 @@ AS_OF = parse_instant("2026-04-01")
 COLUMNS = ["request_id", "version", "created", "score", "region", "stops", "error"]
 
 
-def hash_sum(engine: Engine, columns: list[str], **changes: object) -> int:
+def hash_sum(engine: Engine, columns: list[str], **changes: Callable[[Any], Any]) -> int:
     table = engine.raw("predictions")
-    changed = table.mutate(**{name: change(table) for name, change in changes.items()}) if changes else table  # type: ignore[operator]
+    changed = table.mutate(**{name: change(table) for name, change in changes.items()}) if changes else table
     return int(
         changed.aggregate(hash_sum=engine.connection.row_hash(changed, columns).sum()).execute()["hash_sum"].iloc[0]
     )

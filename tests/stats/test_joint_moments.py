@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -133,7 +134,10 @@ def test_empty_parts_with_numbers_that_mean_nothing_are_not_read() -> None:
             lambda: from_shifted_sums(2, [0.0, 1.0], [1.0], [[1.0]]),
             "origins, sums and products are of shapes (2,), (1,) and (1, 1), must be (k,), (k,) and (k, k)",
         ),
-        (lambda: from_shifted_sums(1.5, [0], [1], [[1]]), "n == 1.5, must be a whole number of at least 0"),  # type: ignore[arg-type]
+        (
+            lambda: from_shifted_sums(1.5, [0], [1], [[1]]),  # type: ignore[arg-type]  # as a caller may
+            "n == 1.5, must be a whole number of at least 0",
+        ),
         (
             lambda: pool_moments([2, -1], [[0], [0]], [[0], [0]], [[[0]], [[0]]]),
             "n holds -1, must hold numbers of rows",
@@ -144,7 +148,7 @@ def test_empty_parts_with_numbers_that_mean_nothing_are_not_read() -> None:
         ),
     ],
 )
-def test_what_cannot_be_is_said(act: object, message: str) -> None:
+def test_what_cannot_be_is_said(act: Callable[[], object], message: str) -> None:
     with pytest.raises(ArgumentError) as caught:
-        act()  # type: ignore[operator]
+        act()
     assert str(caught.value) == message

@@ -7,8 +7,6 @@ other would run even if it got in.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from urllib.parse import quote
@@ -25,7 +23,7 @@ from toolkit.archive.shelf import (
     show_day,
     show_minute,
 )
-from toolkit.archive.styles import FILES, read_styles
+from toolkit.archive.styles import FILES, page_head, read_styles
 from toolkit.archive.trend import Point, Trend, svg
 
 MOST_NEWEST = 8
@@ -52,20 +50,9 @@ def gallery_html(name: str, shelves: Sequence[Shelf], stopped: Sequence[Stopped]
     """
     style = read_styles("gallery.css")
     script = (FILES / "gallery.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
     title = f"Reports of {escape(name)}"
     parts = [
-        "<!DOCTYPE html>",
-        '<html lang="en">',
-        "<head>",
-        '<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<meta name="color-scheme" content="light dark">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-        f"<title>{title}</title>",
-        f"<style>\n{style}</style>",
-        "</head>",
+        *page_head(title, style=style, script=script),
         '<body class="gallery">',
         '<a class="skip" href="#reports">Skip to the reports</a>',
         f"<header>\n<h1>{title}</h1>\n{_counts(shelves, stopped)}\n</header>",

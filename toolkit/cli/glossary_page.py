@@ -5,14 +5,12 @@ Every text of a definition or a report is escaped where it is put into the page;
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from toolkit.archive.styles import FILES, read_styles
+from toolkit.archive.styles import FILES, page_head, read_styles
 from toolkit.display import format_interval, format_number
 
 if TYPE_CHECKING:
@@ -43,21 +41,10 @@ def glossary_html(name: str, entries: Sequence[MetricEntry], *, links: dict[str,
     links: from a report's reference to the address of its page, relative to where this page will lie.
     """
     script = (FILES / "glossary.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
     title = f"Metrics of {escape(name)}"
     ordered = sorted(entries, key=lambda entry: list(_ROLES).index(entry.metric.role))
     parts = [
-        "<!DOCTYPE html>",
-        '<html lang="en">',
-        "<head>",
-        '<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<meta name="color-scheme" content="light dark">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-        f"<title>{title}</title>",
-        f"<style>\n{read_styles('glossary.css')}</style>",
-        "</head>",
+        *page_head(title, style=read_styles("glossary.css"), script=script),
         "<body>",
         '<main class="glossary">',
         f"<h1>{title}</h1>",

@@ -237,4 +237,4 @@ def _plain(name: str, value: object) -> object:
 
 def _is_there(value: object) -> bool:
     """Whether it is a value: None is none, and NaN and NaT, which differ from themselves, are none."""
-    return value is not None and bool(value == value)  # noqa: PLR0124
+    return value is not None and bool(value == value)  # noqa: PLR0124 - NaN, NaT

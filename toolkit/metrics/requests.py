@@ -176,7 +176,18 @@ class NullShare(RatioKind):
         return Parts(table[column_name(self.column)].isnull())
 
 
-class Count(TimeKind):
+class PerTime(TimeKind):
+    """What is counted against a unit of time that its parameter `per` names."""
+
+    per: Literal["second", "minute", "hour", "day", "week"]
+
+    @property
+    @override
+    def units_per_day(self) -> float:
+        return UNITS_PER_DAY[self.per]
+
+
+class Count(PerTime):
     """Number of requests per day, hour or week; with a filter, of those where it holds."""
 
     kind: Literal["count"]
@@ -187,11 +198,6 @@ class Count(TimeKind):
     def estimand(self) -> str:
         return f"requests per {self.per}, days without any counted as 0"
 
-    @property
-    @override
-    def units_per_day(self) -> float:
-        return UNITS_PER_DAY[self.per]
-
     @override
     def columns(self) -> Sequence[str]:
         return ["error"]
@@ -201,7 +207,7 @@ class Count(TimeKind):
         return table["error"].notnull()
 
 
-class Rate(TimeKind):
+class Rate(PerTime):
     """Sum of a column or SQL scalar per hour, day or week, such as cost per day or retries per hour."""
 
     kind: Literal["rate"]
@@ -213,11 +219,6 @@ class Rate(TimeKind):
     def estimand(self) -> str:
         return f"sum of {self.column} per {self.per}, days without a request counted as 0"
 
-    @property
-    @override
-    def units_per_day(self) -> float:
-        return UNITS_PER_DAY[self.per]
-
     @override
     def columns(self) -> Sequence[str]:
         return [self.column]
@@ -227,7 +228,7 @@ class Rate(TimeKind):
         return number(table, self.column)
 
 
-class Throughput(TimeKind):
+class Throughput(PerTime):
     """Requests answered without an error, per second, minute or hour, averaged over whole days."""
 
     kind: Literal["throughput"]
@@ -237,11 +238,6 @@ class Throughput(TimeKind):
     @override
     def estimand(self) -> str:
         return f"requests answered without an error per {self.per}, averaged over whole days"
-
-    @property
-    @override
-    def units_per_day(self) -> float:
-        return UNITS_PER_DAY[self.per]
 
     @override
     def columns(self) -> Sequence[str]:
