@@ -205,7 +205,7 @@ def test_managers_of_many_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def asynchronously() -> list[bool]:
         manager = AsyncMultiKernelManager(kernel_manager_class=f"{__name__}.Asynchronous")
-        sys.modules[__name__].Asynchronous = Asynchronous  # type: ignore[attr-defined]
+        sys.modules[__name__].Asynchronous = Asynchronous  # type: ignore[attr-defined]  # looked up by name
         key = await manager.start_kernel()
         pid = manager.get_kernel(key).provisioner.pid
         there = is_running(pid)

@@ -124,7 +124,7 @@ def edited_place(package: str, folders: Sequence[str], installed: Sequence[str])
     place = _find(package, tuple(folders), tuple(installed))
     if place is None or package == __name__.partition(".")[0]:
         return place
-    own = [Path(folder) for folder in (*site_folders(), os.path.dirname(os.__file__))]  # noqa: PTH120
+    own = [Path(folder) for folder in (*site_folders(), os.path.dirname(os.__file__))]  # noqa: PTH120  # text, as it came
     return None if any(folder in place.parents for folder in own) else place
 
 
@@ -136,7 +136,7 @@ def _find(package: str, folders: tuple[str, ...], _installed: tuple[str, ...]) -
             if place.is_file():
                 return place.parent if place.stem == "__init__" else place
     spec = None if package == "__main__" else importlib.util.find_spec(package)
-    if spec is None or spec.origin is None or not os.path.isabs(spec.origin):  # noqa: PTH117
+    if spec is None or spec.origin is None or not os.path.isabs(spec.origin):  # noqa: PTH117  # text, as it came
         return None  # not there, or built in
     place = Path(spec.origin)
     return place.parent if place.stem == "__init__" else place
@@ -161,13 +161,13 @@ def _settings_files(variables: Mapping[str, str]) -> list[list[int] | None]:
     folders = [
         variables.get("MATPLOTLIBRC", ""),
         variables.get("MPLCONFIGDIR", ""),
-        os.path.join(variables.get("XDG_CONFIG_HOME", ""), "matplotlib"),  # noqa: PTH118
-        os.path.join(home, ".config", "matplotlib"),  # noqa: PTH118
+        os.path.join(variables.get("XDG_CONFIG_HOME", ""), "matplotlib"),  # noqa: PTH118  # text, as it came
+        os.path.join(home, ".config", "matplotlib"),  # noqa: PTH118  # text, as it came
     ]
     stamps: list[list[int] | None] = []
-    for path in (folders[0], *(os.path.join(folder, "matplotlibrc") for folder in folders)):  # noqa: PTH118
+    for path in (folders[0], *(os.path.join(folder, "matplotlibrc") for folder in folders)):  # noqa: PTH118  # text, as it came
         try:
-            status = os.stat(path)  # noqa: PTH116
+            status = os.stat(path)  # noqa: PTH116  # text, as it came
         except (FileNotFoundError, NotADirectoryError):
             stamps.append(None)
         else:

@@ -81,7 +81,7 @@ def read_launch(command: list[str], popen: Mapping[str, Any]) -> Launch | str:
     module = command.index("-m")
     if odd := [option for option in command[1:module] if not _OPTION.fullmatch(option)]:
         return f"the interpreter's option {odd[0]} is not one that forked kernels can have"
-    folder = os.fspath(popen.get("cwd") or os.getcwd())  # noqa: PTH109
+    folder = os.fspath(popen.get("cwd") or os.getcwd())  # noqa: PTH109  # text, as it came
     streams = [_descriptor(popen.get(name)) for name in ("stdin", "stdout", "stderr")]
     if streams[2] == subprocess.STDOUT:
         streams[2] = 1 if streams[1] is None else streams[1]
@@ -89,11 +89,11 @@ def read_launch(command: list[str], popen: Mapping[str, Any]) -> Launch | str:
     if reason is not None or subprocess.PIPE in streams:
         return reason or "a standard stream is a pipe to this process"
     return Launch(
-        os.path.abspath(python),  # noqa: PTH100
+        os.path.abspath(python),  # noqa: PTH100  # text, as it came
         tuple(command[1:module]),
         tuple(command[module + 2 :]),
         dict(environment),
-        os.path.abspath(folder),  # noqa: PTH100
+        os.path.abspath(folder),  # noqa: PTH100  # text, as it came
         (streams[0], streams[1], streams[2]),
     )
 
@@ -106,12 +106,12 @@ def _odd_argument(popen: Mapping[str, Any]) -> str | None:
 
 
 def _odd_environment(environment: Mapping[str, str], folder: str) -> str | None:
-    if not os.path.isdir(folder):  # noqa: PTH112
+    if not os.path.isdir(folder):  # noqa: PTH112  # text, as it came
         return f"{folder} is no folder"  # Popen says it as its callers expect
     paths = environment.get("PYTHONPATH", "")
     if paths and not all(map(os.path.isabs, paths.split(os.pathsep))):
         return "PYTHONPATH has a relative entry"
-    if os.path.lexists(os.path.join(folder, "matplotlibrc")):  # noqa: PTH118
+    if os.path.lexists(os.path.join(folder, "matplotlibrc")):  # noqa: PTH118  # text, as it came
         return "there is a matplotlibrc in the kernel's folder, which matplotlib reads at import"
     if environment.get("MPLBACKEND", "") not in _BACKENDS:
         return f"MPLBACKEND={environment['MPLBACKEND']}: a backend that matplotlib has to start with"

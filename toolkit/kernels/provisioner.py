@@ -57,7 +57,7 @@ class WarmProvisioner(LocalProvisioner):
         self._forked = started
         self.process = cast("Any", started)  # it is what Popen is for whom it is for
         self.pid = self.pgid = started.pid
-        self.cwd = kwargs.get("cwd") or os.getcwd()  # noqa: PTH109
+        self.cwd = kwargs.get("cwd") or os.getcwd()  # noqa: PTH109  # text, as it came
         return self.connection_info
 
     async def poll(self) -> int | None:

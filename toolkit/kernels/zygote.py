@@ -359,7 +359,7 @@ def spare_loaded() -> None:
     """
     with contextlib.suppress(OSError):  # its standard error may be closed
         stderr = os.dup(2)
-        sys.stderr = sys.__stderr__ = os.fdopen(stderr, "w", buffering=1, errors="backslashreplace")  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = os.fdopen(stderr, "w", buffering=1, errors="backslashreplace")  # type: ignore[misc]  # "final"
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 2)
     spared = [sys.modules.pop(name) for name in _loaded if name in sys.modules]
@@ -387,7 +387,7 @@ def children_of(pid: int) -> list[int]:
     children: list[int] = []
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208  # a name is enough
-            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:  # noqa: PTH123
+            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:  # noqa: PTH123  # text, as it came
                 children += map(int, file.read().split())
     except (FileNotFoundError, ProcessLookupError):
         pass  # it has ended

@@ -89,7 +89,7 @@ def mix_within(
     try:
         shifts = tuple(
             # Which of its fields may be None, `_part` knows and a type checker cannot see.
-            SegmentShift(*(None if part is None else float(part) for part in (*each, *part)))  # type: ignore[arg-type]
+            SegmentShift(*(None if part is None else float(part) for part in (*each, *part)))  # type: ignore[arg-type]  # as above
             for each, part in zip(zip(p0, p1, m0, m1, strict=True), parts, strict=True)
         )
         values, scale = [float(value) for value in (mean1 - mean0, mix, within)], float(max(abs(mean0), abs(mean1)))
