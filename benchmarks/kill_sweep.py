@@ -4,7 +4,8 @@ A driver runs a batch of small reports, warm and cold in turn, on two workers, a
 somewhere between its start and the end of the batch. After each kill, and without any repair: every version that can be
 seen is whole, byte for byte as its manifest says; every version seen before is still there; and within a second (cold
 kernels: three) no kernel and no zygote of the driver is left. Then the record is reconciled, as the next command would,
-and the whole archive must verify. At the end the batches are resumed, and every item must be there exactly once.
+and the whole archive must verify. The next driver resumes the batch that was killed, and is killed in its turn, until
+the batch is whole; the last ones are resumed in peace. Every item of every batch must be there exactly once.
 
     python benchmarks/kill_sweep.py [KILLS] [SEED]
 
@@ -23,7 +24,6 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,9 +73,11 @@ def make_workspace(root: Path) -> Workspace:
     return open_workspace(root)
 
 
-def start_driver(workspace: Workspace, kernel: str, log: Path) -> subprocess.Popen[bytes]:
+def start_driver(workspace: Workspace, kernel: str, batch: str | None, log: Path) -> subprocess.Popen[bytes]:
+    """Resume a batch, or begin one."""
     items = ",".join(map(str, range(ITEMS)))
-    command = ["run", "made", "--each", f"item={items}", "--workers", "2", "--kernel", kernel]
+    command = ["run", "--resume", batch] if batch else ["run", "made", "--each", f"item={items}", "--kernel", kernel]
+    command += ["--workers", "2"]
     with log.open("ab") as stream:
         return subprocess.Popen(
             [sys.executable, "-m", "toolkit.cli", *command],
@@ -130,18 +132,27 @@ def look(workspace: Workspace, seen: set[str]) -> Counter[str]:
     return wrong
 
 
+def count_items(workspace: Workspace) -> Counter[tuple[str, int]]:
+    """Reports of each item of each batch."""
+    items = (load_manifest(workspace, reference)["batch"] for reference in list_reports(workspace))
+    return Counter((item["batch"], item["item"]) for item in items)
+
+
+def find_unfinished(workspace: Workspace) -> dict[str, str]:
+    """The batch of each kernel that was planned and still lacks reports."""
+    whole = Counter(name for name, _ in count_items(workspace))
+    names = [name for name in list_batches(workspace) if whole[name] < ITEMS]
+    return {load_batch(workspace, name).kernel: name for name in names}
+
+
 def finish(workspace: Workspace) -> Counter[str]:
-    """Resume every batch that was planned; each item must be there exactly once."""
+    """Resume the batches that are not whole; each item of every batch must be there exactly once."""
     wrong: Counter[str] = Counter()
     with open_crew(2) as crew:
-        for name in list_batches(workspace):
-            batch = replace(load_batch(workspace, name), kernel="warm")
-            outcomes = run_batch(workspace, batch, crew)
+        for name in find_unfinished(workspace).values():
+            outcomes = run_batch(workspace, load_batch(workspace, name), crew)
             wrong["not resumed"] += sum(outcome.state not in ("published", "done") for outcome in outcomes.values())
-    made: Counter[tuple[str, int]] = Counter()
-    for reference in list_reports(workspace):
-        item = load_manifest(workspace, reference)["batch"]
-        made[item["batch"], item["item"]] += 1
+    made = count_items(workspace)
     wrong["made twice"] += sum(count > 1 for count in made.values())
     wrong["never made"] += len(list_batches(workspace)) * ITEMS - len(made)
     return wrong
@@ -162,27 +173,33 @@ def sweep(kills: int, seed: int) -> Found:
         lengths = {}
         for kernel in ("warm", "cold"):
             begun = time.perf_counter()
-            start_driver(workspace, kernel, log).wait()
+            if start_driver(workspace, kernel, None, log).wait():
+                raise RuntimeError(f"a driver that nobody killed failed:\n{log.read_text(errors='replace')[-4000:]}")
             lengths[kernel] = time.perf_counter() - begun
         wrong += look(workspace, seen)
-        for number in range(kills):
+        number = 0
+        while number < kills:
             kernel = ("warm", "cold")[number % 2]
+            batch = find_unfinished(workspace).get(kernel)
             before = len(list_reports(workspace))
-            driver = start_driver(workspace, kernel, log)
-            time.sleep(chance.uniform(0, lengths[kernel]))
-            over = driver.poll() is not None
+            driver = start_driver(workspace, kernel, batch, log)
+            time.sleep(chance.uniform(0, lengths[kernel]) * (1.0 if batch is None else 0.7))  # a rest takes less long
+            if driver.poll() is not None:  # it was over before the signal: that is no kill
+                wrong += look(workspace, seen)
+                continue
             driver.send_signal(signal.SIGKILL)
             driver.wait()
             gone.append((kernel, wait_until_gone(mark, driver.pid)))
             wrong["orphaned"] += gone[-1][1] > GONE_WITHIN_S[kernel]
             wrong += look(workspace, seen)
             made = len(list_reports(workspace)) - before
-            killed["over" if over else "before the first report" if not made else "among the reports"] += 1
+            killed["before its first report" if not made else "among its reports"] += 1
             with open_ledger(workspace.ledger) as ledger:
                 reconcile(workspace, ledger)
-            if number % 20 == 19 or number == kills - 1:
+            number += 1
+            if number % 20 == 0 or number == kills:
                 wrong["unverified"] += len(verify_all(workspace))
-                print(f"==> {number + 1} kills, {len(seen)} reports, {dict(wrong)}", file=sys.stderr, flush=True)
+                print(f"==> {number} kills, {len(seen)} reports, {dict(wrong)}", file=sys.stderr, flush=True)
         wrong += finish(workspace)
         wrong["unverified"] += len(verify_all(workspace))
         reports = len(list_reports(workspace))

@@ -19,9 +19,16 @@ ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo"
 DONE = ROOT / "build" / "demo.json"
 TOOLKIT = [sys.executable, "-m", "toolkit.cli"]
+LOOKS = "2013-07-02,2013-08-02,2013-09-02"
+"""The planned looks of delay-v2 before the last: each readout knows those before it."""
+
 STEPS = (
     ["run", "triage"],
-    ["run", "experiment_readout", "-p", "experiment=delay-v2"],
+    ["run", "shadow_readout", "-p", "experiment=delay-v2-shadow"],
+    ["run", "experiment_plan", "-p", "experiment=delay-v2"],
+    ["run", "experiment_readout", "-p", "experiment=delay-v2", "--each", f"as_of={LOOKS}"],
+    ["run", "experiment_readout", "-p", "experiment=delay-v2", "-p", "as_of=2013-10-02"],
+    ["run", "holdout_readout", "-p", "experiment=delay-v2-holdout"],
     ["run", "debt_review"],
     ["due", "--now", "2014-01-01"],  # where the data end: the retrospective of every month whose slot lies before
     ["reports", "gallery"],

@@ -14,8 +14,9 @@ from typing import Any
 
 import ipywidgets as w
 
+from toolkit.acts import run_report, settle
 from toolkit.errors import ToolkitError
-from toolkit.reports import Parameter, Published, RunRequest, check_parameters, find_template, run_report
+from toolkit.reports import Parameter, Published, RunRequest, check_parameters, find_template
 from toolkit.workspace import Workspace, open_workspace
 
 _CELL = re.compile(r"cell (\d+) of (\d+)")
@@ -88,6 +89,7 @@ class TemplateForm(w.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.bar.value, self.bar.bar_style, self.report.value = 0, "", ""
         request = RunRequest(self.workspace.root, self.template.name, self.parameters)
         try:
+            settle(self.workspace)
             self.published = run_report(request, progress=self._on_progress)
         except ToolkitError as err:
             self.published = None

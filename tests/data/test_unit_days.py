@@ -104,6 +104,45 @@ def test_keys_keep_rows_of_one_unit_and_day_apart(frame: pd.DataFrame, events: A
     assert_same(read(table, paths, "variant"), summed(frame, "variant"))
 
 
+def test_the_smallest_value_of_a_day_is_kept_beside_the_sums(frame: pd.DataFrame, tmp_path: Path) -> None:
+    frame = frame.assign(seconds=(frame["occurred_at"] - frame["occurred_at"].dt.floor("D")).dt.total_seconds())
+    table = UnitDays(TABLE.measures, TABLE.definition, lows=("seconds",))
+    paths = table.build(store(frame, tmp_path / "e.parquet"), facts(frame), Cache(tmp_path / "cache"))
+    day = frame["occurred_at"].dt.tz_localize(None).dt.normalize()
+    expected = summed(frame).assign(seconds=frame.groupby(["unit_id", day])["seconds"].min().to_numpy())
+    assert_same(read(table, paths), expected)
+
+
+def test_days_in_order_are_the_same_bytes_however_many_were_summed_together(
+    frame: pd.DataFrame, events: Any, tmp_path: Path
+) -> None:
+    table = UnitDays(TABLE.measures, TABLE.definition, keys=("variant",), in_order=True)
+    whole = table.build(events, facts(frame), Cache(tmp_path / "whole"))
+    alone = table.build(events, facts(frame), Cache(tmp_path / "alone"), run_rows=1)
+    rows = pq.read_table(whole["2025-03-01"]).to_pandas()
+    assert list(zip(rows["unit_id"], rows["variant"], strict=True)) == sorted(
+        zip(rows["unit_id"], rows["variant"], strict=True)
+    )
+    for day in DAYS:
+        pd.testing.assert_frame_equal(pd.read_parquet(whole[day]), pd.read_parquet(alone[day]), check_exact=True)
+
+
+def test_events_of_a_run_of_days_may_be_made_for_it(
+    frame: pd.DataFrame, events: Any, tmp_path: Path, ran: list[tuple[str, str]]
+) -> None:
+    asked = []
+
+    def between(first: str, last: str) -> Any:
+        asked.append((first, last))
+        return events
+
+    cache = Cache(tmp_path / "cache")
+    TABLE.build(between, facts(frame, DAYS[:2]), cache)
+    paths = TABLE.build(between, facts(frame), cache)
+    assert asked == ran == [("2025-03-01", "2025-03-02"), ("2025-03-03", "2025-03-07")]
+    assert_same(read(TABLE, paths), summed(frame))
+
+
 def test_one_more_day_costs_one_day(
     frame: pd.DataFrame, events: Any, tmp_path: Path, ran: list[tuple[str, str]]
 ) -> None:

@@ -37,7 +37,8 @@ def test_the_definitions_are_valid_and_agree_with_each_other(built: Built) -> No
     metrics = load_metrics(workspace)
     teams = load_teams(workspace)
     assert metrics[model.loss].role == "loss"
-    assert [(plan.key, plan.kind) for plan in plans] == [("delay-v2", "ab"), ("delay-v2-holdout", "holdout")]
+    kinds = [(plan.key, plan.kind) for plan in plans]
+    assert kinds == [("delay-v2", "ab"), ("delay-v2-holdout", "holdout"), ("delay-v2-shadow", "shadow")]
     for plan in plans:
         assert plan.model in teams["arrivals"].models
         assert {variant.version for variant in plan.variants.values()} == set(model.versions)

@@ -219,9 +219,9 @@ class Reading:
         return next(effect for effect in self.readout.effects if effect.metric == metric)
 
     def outcomes(self) -> dict[str, str]:
-        """The worst outcome of each check, by name."""
-        order = ("passed", "for information", "failed")
+        """The worst outcome of each check, by code."""
+        order = ("passed", "for information", "absent", "warning", "failed")
         found: dict[str, str] = {}
         for check in self.checks.checks:
-            found[check.name] = max(found.get(check.name, "passed"), check.outcome, key=order.index)
+            found[check.code] = max(found.get(check.code, "passed"), check.outcome, key=order.index)
         return found

@@ -13,9 +13,6 @@ from experiment_trial import CLUSTERED, METRICS, Trial
 
 from toolkit import data, experiments, stats
 from toolkit.errors import ContractError, DefinitionError
-from toolkit.experiments.statement import statement
-from toolkit.metrics import load_metrics
-from toolkit.windows import parse_instant
 
 OWN = {
     "f1": "kind: f1, direction: increase",
@@ -70,7 +67,8 @@ def test_plain_is_the_delta_method_over_units(repeated_trial: Trial, tmp_path: P
             ratios.append(ratio)
             variances.append(linear.var(ddof=1) / len(by_unit))
             requests.append(len(mine))
-            assert units.sides[metric, variant].requests == len(mine), metric
+            samples = units.samples(metric, "treatment")
+            assert (samples.rows0 if variant == "control" else samples.rows1) == len(mine), metric
         found = effect(readout, metric)
         assert found.control_mean == pytest.approx(ratios[0], rel=1e-11), metric
         assert found.difference.value == pytest.approx(ratios[1] - ratios[0], rel=1e-8), metric
@@ -96,31 +94,34 @@ def test_clustered_is_the_sandwich_of_a_weighted_regression(repeated_trial: Tria
 
 
 def test_a_ratio_that_every_request_has_is_known_exactly(repeated_trial: Trial, tmp_path: Path) -> None:
-    units, _ = measured(repeated_trial, tmp_path)
-    side = units.sides["constant", "control"]
-    assert (side.mean, side.square_sum) == (2.0, 0.0)
+    units, readout = measured(repeated_trial, tmp_path)
+    samples = units.samples("constant", "treatment")
+    assert samples.shift + (samples.control.mean(0) or 0.0) / samples.control.mean(1) == 2.0
+    assert effect(readout, "constant").difference.reason == "no interval and no test: the observations do not vary"
 
 
 def test_a_share_that_nothing_has_gets_the_interval_of_a_share(trial: Trial, tmp_path: Path) -> None:
     units, readout = measured(trial, tmp_path)
     found = effect(readout, "never").difference
-    sizes = [units.sides["never", variant].groups for variant in ("control", "treatment")]
-    expected = stats.difference_of_proportions(0, sizes[0], 0, sizes[1])
+    samples = units.samples("never", "treatment")
+    sizes = [samples.control.n, samples.treatment.n]
+    expected = stats.compare_proportions(0, sizes[0], 0, sizes[1])[0]
     assert (found.value, found.ci_lower, found.ci_upper) == (0.0, expected.ci_lower, expected.ci_upper)
 
 
 def test_denominators_of_zero_count_for_nothing(trial: Trial, tmp_path: Path) -> None:
     units, readout = measured(trial, tmp_path, {"none": "kind: ratio, numerator: profit, denominator: 0 * latency_ms"})
-    assert units.sides["none", "control"] == (0, 0, None, None, 0)
+    samples = units.samples("none", "treatment")
+    assert (samples.control.n, samples.rows0) == (0, 0)
     assert effect(readout, "none").outcome == "absent"
 
 
 def test_what_a_metric_is_decided_by_comes_from_the_model(repeated_trial: Trial, tmp_path: Path) -> None:
     rows = repeated_trial.counted
     lone = Trial(repeated_trial.predictions.drop(columns="decision"), repeated_trial.outcomes, repeated_trial.exposures)
-    units, _ = measured(lone, tmp_path, {"recall": OWN["recall"]})
+    _, readout = measured(lone, tmp_path, {"recall": OWN["recall"]})
     happened = rows[(rows["label"] == 1) & (rows["variant"] == "control")]
-    assert units.sides["recall", "control"].mean == pytest.approx((happened["score"] >= 0.5).mean(), rel=1e-12)
+    assert effect(readout, "recall").control_mean == pytest.approx((happened["score"] >= 0.5).mean(), rel=1e-12)
 
 
 @pytest.mark.parametrize("own", ["kind: count", "kind: rmse", "kind: auc"])
@@ -133,10 +134,9 @@ def test_what_does_not_add_up_cannot_be_compared_by_unit(trial: Trial, tmp_path:
         "an experiment cannot compare it"
     )
     workspace = trial.write(tmp_path)
-    plan = experiments.load(workspace, "eta-v2")
-    auc = {"auc": load_metrics(workspace)["auc"]}
+    plan = experiments.load(workspace, "eta-v2").model_copy(update={"primary": "auc"})
     with pytest.raises(DefinitionError, match="metric 'auc' is of kind auc, which is no mean of requests"):
-        statement(plan, auc, data.open_source(workspace), as_of=parse_instant("2024-03-20"))
+        experiments.measure(plan, data.open_source(workspace))
 
 
 def test_labels_that_are_numbers_are_not_compared_with_scores(trial: Trial, tmp_path: Path) -> None:

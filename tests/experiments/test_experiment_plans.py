@@ -57,7 +57,7 @@ def test_a_holdout_is_a_plan_whose_control_is_held_out(trial: Trial, tmp_path: P
 ERRORS = {
     "kind": (
         {"kind: ab": "kind: holdut"},
-        "experiments/eta-v2.yml:4: kind is 'holdut'; allowed: ab, holdout. Did you mean 'holdout'?",
+        "experiments/eta-v2.yml:4: kind is 'holdut'; allowed: ab, holdout, shadow. Did you mean 'holdout'?",
     ),
     "control": (
         {"control: control\n": "control: contrl\n"},
@@ -83,7 +83,7 @@ ERRORS = {
     ),
     "metric twice": (
         {"secondary: [profit]": "secondary: [profit, brier]"},
-        "experiments/eta-v2.yml: metric 'brier' is named twice among primary, secondary and guardrails",
+        "experiments/eta-v2.yml: metric 'brier' is named twice among primary, secondary, guardrails and data_quality",
     ),
     "no weight": (
         {'version: "2", weight: 50': 'version: "2", weight: 0'},
@@ -104,14 +104,16 @@ ERRORS = {
     "unknown key": (
         {"alpha: 0.05": "alhpa: 0.05"},
         "experiments/eta-v2.yml: key 'alpha' is missing\n"
-        "experiments/eta-v2.yml:19: unknown key 'alhpa'; allowed: alpha, analysis, assignment, cluster, control, "
-        "guardrails, hypothesis, key, kind, label_maturity, model, owner, primary, rule, sample_ratio_alpha, "
-        "secondary, unit, variants, window. Did you mean 'alpha'?",
+        "experiments/eta-v2.yml:19: unknown key 'alhpa'; allowed: alpha, analysis, assignment, budgets, caps, cluster, "
+        "conditions, control, covariates, data_quality, design, eligible, flag, guardrails, hypothesis, key, kind, "
+        "label_maturity, max_extension_days, model, origin, owner, planned_effect, power, primary, primary_margin, "
+        "privacy_class, rule, sample_ratio_alpha, secondary, segments, smallest_effect, unit, variants, vulnerable, "
+        "window. Did you mean 'alpha'?",
     ),
     "rule": (
         {"rule: superior_and_not_inferior": "rule: superior_and_not_inferor"},
-        "experiments/eta-v2.yml:22: rule is 'superior_and_not_inferor'; allowed: superior_and_not_inferior. "
-        "Did you mean 'superior_and_not_inferior'?",
+        "experiments/eta-v2.yml:22: rule is 'superior_and_not_inferor'; allowed: superior_and_not_inferior, "
+        "not_inferior. Did you mean 'superior_and_not_inferior'?",
     ),
     "window": (
         {'end: "2024-03-15"': 'end: "2024-02-15"'},

@@ -30,10 +30,13 @@ def test_the_cells_run_in_order_and_save_every_record(
     names["experiment"] = "eta-v2"
     for cell in cells[:-1]:
         exec(cell, names)
-    saved = eval(cells[-1], names)
+    *before, save = cells[-1].splitlines()
+    exec("\n".join(before), names)
+    saved = eval(save, names)
     assert str(saved).startswith("Not saved, this is not a report's run. It would hold ")
-    assert saved.records == ("plan", "checks", "readout", "verdict")
-    assert saved.figures == 1
+    effects = ("readout", "shift", "segments", "course")
+    assert saved.records == ("plan", "checks", *effects, "looks", "context", "verdict")
+    assert saved.figures == 3
     assert names["verdict"].decision == "ship"
 
 
@@ -41,6 +44,6 @@ def test_it_reads_what_it_says_and_is_named_by_the_experiment() -> None:
     metadata = json.loads(TEMPLATE.read_text(encoding="utf-8"))["metadata"]
     assert metadata["toolkit"] == {
         "subject": "{experiment}",
-        "reads": ["predictions", "outcomes", "exposures"],
+        "reads": ["predictions", "outcomes", "exposures", "deployments", "incidents", "feedback"],
         "trends": ["readout.difference"],
     }

@@ -86,7 +86,7 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         page = tmp_path / "demo" / f"{arguments[1]}.html"
         if arguments[0] == "init":
             Path(arguments[1]).mkdir()
-        elif arguments[0] == "due":
+        elif arguments[0] == "due" or "--each" in arguments:
             return subprocess.CompletedProcess(command, 0, json.dumps({"slots": []}))
         else:
             page.touch()
@@ -107,15 +107,17 @@ def ran(demo: ModuleType) -> list[str]:
     return [name.replace(str(demo.DEMO), "demo") for name in names]
 
 
-STEPS = ["run triage", "run experiment_readout", "run debt_review", "due --now", "reports gallery"]
+EXPERIMENTS = ["run shadow_readout", "run experiment_plan", *["run experiment_readout"] * 2, "run holdout_readout"]
+STEPS = ["run triage", *EXPERIMENTS, "run debt_review", "due --now", "reports gallery"]
 
 
 def test_make_demo_builds_runs_and_prints_the_paths_last(demo: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert demo.main() == 0
     assert ran(demo) == ["init demo", *STEPS]
-    names = ("triage", "experiment_readout", "debt_review", "gallery")
+    names = [step.split()[1] for step in ("run triage", *EXPERIMENTS, "run debt_review", "reports gallery")]
+    names.remove("experiment_readout")  # of the two steps one is a batch, which names no page
     pages = [str(demo.DEMO / f"{name}.html") for name in names]
-    assert capsys.readouterr().out.splitlines()[-5:] == ["==> open in a browser:", *pages]
+    assert capsys.readouterr().out.splitlines()[-len(names) - 1 :] == ["==> open in a browser:", *pages]
 
 
 def test_make_demo_again_does_only_what_has_changed(demo: ModuleType) -> None:

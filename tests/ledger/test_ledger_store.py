@@ -103,6 +103,18 @@ def test_an_entry_that_is_there_once_is_not_appended_again(ledger: Ledger, appen
     assert append(payload={"by": "the run"}).sequence == 3  # without `once`, it is
 
 
+def test_an_entry_is_appended_unless_one_like_it_is_there(ledger: Ledger, append: Append) -> None:
+    def append_look(number: int) -> int:
+        day = number % 3
+        return append(payload={"day": day}, unless=lambda entry: entry.data["day"] == day).sequence
+
+    with ThreadPoolExecutor(4) as pool:
+        sequences = list(pool.map(append_look, range(12)))
+    assert sorted(entry.data["day"] for entry in ledger.entries()) == [0, 1, 2]
+    assert set(sequences) == {1, 2, 3}
+    assert append(subject="another", payload={"day": 0}, unless=lambda entry: entry.data["day"] == 0).sequence == 4
+
+
 def test_a_refused_append_leaves_nothing(ledger: Ledger, append: Append) -> None:
     append()
     position = ledger.position()

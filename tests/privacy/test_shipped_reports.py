@@ -15,7 +15,10 @@ from toolkit.workspace import open_workspace
 ROOT = Path(__file__).resolve().parents[2]
 REQUESTS: dict[str, dict[str, object]] = {
     "triage": {},
+    "experiment_plan": {"experiment": "delay-v2"},
+    "shadow_readout": {"experiment": "delay-v2-shadow"},
     "experiment_readout": {"experiment": "delay-v2"},
+    "holdout_readout": {"experiment": "delay-v2-holdout"},
     "debt_review": {},
     "retrospective": {"model": "delay", "period": "2013-08", "as_of": "2013-09-03"},
 }

@@ -26,20 +26,6 @@ def clustered_rows(rng: np.random.Generator, clusters: int = 60) -> tuple[np.nda
     return cluster, variant, value
 
 
-def sums_of(cluster: np.ndarray, variant: np.ndarray, value: np.ndarray) -> dict[str, float]:
-    """What the database gives to the clustered functions."""
-    parts = {}
-    influence = []
-    for which in (0, 1):
-        rows = variant == which
-        n, mean = int(rows.sum()), float(value[rows].mean())
-        counts = np.bincount(cluster[rows], minlength=cluster.max() + 1)
-        sums = np.bincount(cluster[rows], weights=value[rows], minlength=cluster.max() + 1)
-        influence.append((sums - mean * counts) / n)
-        parts |= {f"n{which}": n, f"mean{which}": mean}
-    return parts | {"clusters": int(cluster.max()) + 1, "influence": influence}
-
-
 def test_welch_equals_scipy(rng: np.random.Generator) -> None:
     from scipy.stats import ttest_ind
 
@@ -141,41 +127,6 @@ def test_clustered_ratio_equals_a_regression_with_clusters(rng: np.random.Genera
     assert (ours.value, ours.se) == pytest.approx((fit.params[0], fit.bse[0]), rel=TIGHT)
     assert [ours.ci_lower, ours.ci_upper] == pytest.approx(list(fit.conf_int()[0]), rel=TIGHT)
     assert ours.df == cluster.max()
-
-
-def test_clustered_difference_equals_a_regression_with_clusters(rng: np.random.Generator) -> None:
-    """Against CR1, whose factor is G/(G-1) · (rows-1)/(rows-2) for two coefficients; ours has G/(G-1) alone."""
-    import statsmodels.api as sm
-
-    cluster, variant, value = clustered_rows(rng)
-    parts = sums_of(cluster, variant, value)
-    psi0, psi1 = parts.pop("influence")
-    ours = stats.clustered_difference(**parts, influence_square_sum=float(np.square(psi1 - psi0).sum()))
-    design = sm.add_constant(variant.astype(float))
-    fit = sm.OLS(value, design).fit(cov_type="cluster", cov_kwds={"groups": cluster}, use_t=True)
-    factor = math.sqrt((value.size - 1) / (value.size - 2))
-    assert (ours.value, ours.se * factor) == pytest.approx((fit.params[1], fit.bse[1]), rel=TIGHT)
-    naive = stats.welch(*stats.moments(value[variant == 0]), *stats.moments(value[variant == 1]))
-    assert naive.se != pytest.approx(ours.se, rel=0.02)
-
-
-def test_clustered_lift_agrees_with_the_clustered_difference(rng: np.random.Generator) -> None:
-    cluster, variant, value = clustered_rows(rng)
-    parts = sums_of(cluster, variant, value)
-    psi0, psi1 = parts.pop("influence")
-    gain = stats.clustered_difference(**parts, influence_square_sum=float(np.square(psi1 - psi0).sum()))
-    lift = stats.clustered_relative_lift(
-        **parts,
-        square_sum0=float(psi0 @ psi0),
-        square_sum1=float(psi1 @ psi1),
-        product_sum=float(psi0 @ psi1),
-    )
-    assert (lift.value, lift.p_value) == pytest.approx((gain.value / parts["mean0"], gain.p_value), rel=1e-8)
-    assert lift.excludes_zero == gain.excludes_zero
-    # Its standard error is that of the influence of mean1 / mean0.
-    ratio_psi = (psi1 - parts["mean1"] / parts["mean0"] * psi0) / parts["mean0"]
-    by_influence = stats.from_influence(lift.value, ratio_psi, lift.n, "ratio of means")
-    assert lift.se == pytest.approx(by_influence.se, rel=TIGHT)
 
 
 @pytest.mark.parametrize("decimals", [1, 6])

@@ -60,16 +60,6 @@ def test_welch_and_lift_are_sound(n0: int, m0: float, v0: float, n1: int, m1: fl
     assert_sound(stats.relative_lift(n0, m0, v0, n1, m1, v1))
 
 
-@holds(SIZE, SIZE, ANY, ANY, SIZE, ANY_VARIANCE, ANY_VARIANCE, st.floats(min_value=-1, max_value=1))
-def test_clustered_estimates_are_sound(
-    n0: int, n1: int, m0: float, m1: float, clusters: int, sq0: float, sq1: float, correlation: float
-) -> None:
-    sizes = {"n0": n0, "n1": n1, "mean0": m0, "mean1": m1, "clusters": clusters}
-    assert_sound(stats.clustered_difference(**sizes, influence_square_sum=sq0))
-    product = correlation * math.sqrt(sq0) * math.sqrt(sq1)
-    assert_sound(stats.clustered_relative_lift(**sizes, square_sum0=sq0, square_sum1=sq1, product_sum=product))
-
-
 @holds(CLUSTERS, CLUSTERS)
 def test_ratios_are_sound(some: list[tuple[float, float]], others: list[tuple[float, float]]) -> None:
     (a, b), (c, d) = zip(*some, strict=True), zip(*others, strict=True)

@@ -14,8 +14,6 @@ from toolkit import stats
 from toolkit.errors import ArgumentError, UnknownNameError
 
 HUGE = 1e308
-SIZES: dict[str, Any] = {"n0": 40, "n1": 50, "mean0": 1.0, "mean1": 1.2, "clusters": 12}
-SUMS: dict[str, Any] = {"square_sum0": 0.01, "square_sum1": 0.01, "product_sum": 0.002}
 
 NOTHING = [
     (lambda: stats.proportion(0, 0), "no observations"),
@@ -30,14 +28,6 @@ NOTHING = [
     (
         lambda: stats.relative_lift(1, 0.0, None, 5, 1.0, 1.0),
         "the control mean is 0: there is nothing to be relative to",
-    ),
-    (
-        lambda: stats.clustered_difference(**SIZES | {"n0": 0, "mean0": None}, influence_square_sum=0.1),
-        "no observations in one group: n0 == 0, n1 == 50",
-    ),
-    (
-        lambda: stats.clustered_relative_lift(**SIZES | {"n1": 0, "mean1": None}, **SUMS),
-        "no observations in one group: n0 == 40, n1 == 0",
     ),
     (lambda: stats.ratio([], []), "no clusters"),
     (lambda: stats.ratio([1, 2], [3, -3]), "the denominators sum to 0"),
@@ -88,16 +78,6 @@ PARTS = [
             "no interval and no test: one side has no standard error "
             "(no interval: too few clusters: 1, a variance needs 2)"
         ),
-    ),
-    (
-        lambda: stats.clustered_difference(**SIZES | {"clusters": 1}, influence_square_sum=0.0),
-        0.2,
-        "no interval and no test: too few clusters: 1, a variance needs 2",
-    ),
-    (
-        lambda: stats.clustered_relative_lift(**SIZES | {"clusters": 1}, **SUMS),
-        0.2,
-        "no interval and no test: too few clusters: 1, a variance needs 2",
     ),
     (
         lambda: stats.relative_lift(1, 4.0, None, 9, 5.0, 1.0),
@@ -179,8 +159,10 @@ def test_confidence_widens_every_interval() -> None:
         lambda **kw: stats.relative_lift(200, 1.0, 2.0, 300, 2.0, 3.0, **kw),
         lambda **kw: stats.ratio([1, 2, 2, 1], [3, 4, 5, 6], **kw),
         lambda **kw: stats.difference_of_ratios([1, 2, 2, 1], [3, 4, 5, 6], [2, 2, 1], [3, 3, 4], **kw),
-        lambda **kw: stats.clustered_difference(**SIZES, influence_square_sum=0.01, **kw),
-        lambda **kw: stats.clustered_relative_lift(**SIZES, **SUMS, **kw),
+        lambda **kw: stats.compare(stats.two_samples([1, 2, 2, 1], [2, 4, 3]), **kw).difference,
+        lambda **kw: stats.compare(stats.two_samples([5, 6, 6, 5], [7, 8, 8]), **kw).lift,
+        lambda **kw: stats.compare_proportions(3, 80, 5, 90, **kw)[0],
+        lambda **kw: stats.compare_proportions(3, 80, 5, 90, **kw)[1],
         lambda **kw: stats.auc([1, 3, 2, 4, 3, 5], [0, 0, 0, 1, 1, 1], **kw),
         lambda **kw: stats.auc_from_placements([3, 2, 3], [4, 3, 2], [2.4, 1.2, 2.2], [3.0, 1.8, 1.725], **kw),
         lambda **kw: stats.log_loss([0.2, 0.7, 0.6], [0, 1, 0], **kw),
@@ -322,9 +304,8 @@ def test_values_are_plain_python_numbers() -> None:
     """So that they can be written as JSON."""
     for estimate in (
         stats.welch(np.int64(5), np.float64(1), np.float64(1), np.int64(5), np.float64(2), np.float64(1)),
-        stats.clustered_difference(
-            **{key: np.float64(value) for key, value in SIZES.items()}, influence_square_sum=np.float64(0.01)
-        ),
+        *stats.compare(stats.two_samples(np.arange(5.0), np.arange(3.0, 9.0)))[:4],
+        *stats.compare(stats.two_samples(np.arange(5) < 2, np.arange(6) < 3, share=True))[:4],
         stats.auc(np.arange(6.0), np.array([0, 1, 0, 1, 0, 1])),
         stats.proportion(np.int64(3), np.int64(9)),
         stats.calibration_in_the_large_z(np.int64(9), np.float64(3), np.int64(4), np.float64(2)),

@@ -113,14 +113,13 @@ def respiratory() -> dict[str, Any]:
     data = DOCUMENT["data"]["respiratory"]
     visits = data["visits"]
     sums0, sums1 = np.array(data["P"], dtype=float), np.array(data["A"], dtype=float)
-    n0, n1 = visits * sums0.size, visits * sums1.size
-    mean0, mean1 = sums0.sum() / n0, sums1.sum() / n1
-    psi = np.concatenate([(sums1 - mean1 * visits) / n1, (sums0 - mean0 * visits) / n0])
-    clustered = stats.clustered_difference(
-        n0=n0, n1=n1, mean0=mean0, mean1=mean1, clusters=psi.size, influence_square_sum=float(np.square(psi).sum())
-    )
-    by_ratio = stats.difference_of_ratios(sums0, np.full(sums0.size, visits), sums1, np.full(sums1.size, visits))
-    rows = n0 + n1
+    counts0, counts1 = (np.full(sums.size, visits) for sums in (sums0, sums1))
+    units = stats.two_samples(sums0, sums1, denominators0=counts0, denominators1=counts1)
+    by_ratio = stats.difference_of_ratios(sums0, counts0, sums1, counts1)
+    # As clusters, of which none is in both variants.
+    nothing = ((0.0, 0.0), (0.0, 0.0))
+    clustered = stats.compare(units._replace(crossed=nothing, groups=units.total)).difference
+    rows = visits * units.total
     return {
         "effect": clustered.value,
         # CR1 has the factor (rows - 1) / (rows - 2) beside G / (G - 1), for a regression of two coefficients.

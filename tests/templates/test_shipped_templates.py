@@ -27,7 +27,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 REQUESTS = {
     "triage": {},
+    "experiment_plan": {"experiment": "delay-v2"},
+    "shadow_readout": {"experiment": "delay-v2-shadow"},
     "experiment_readout": {"experiment": "delay-v2"},
+    "holdout_readout": {"experiment": "delay-v2-holdout"},
     "debt_review": {},
     "retrospective": {"model": "delay", "period": "2013-08", "as_of": "2013-09-03"},
 }

@@ -20,6 +20,7 @@ from toolkit.cli import (
     comparisons,
     definitions,
     due,
+    experiments,
     feedback,
     gallery,
     importing,
@@ -66,6 +67,11 @@ _ledger = typer.Typer(help="The record of what was published and refused.", no_a
 _ledger.command("log")(record.log)
 _ledger.command("verify")(record.verify)
 app.add_typer(_ledger, name="ledger")
+
+_experiments = typer.Typer(help="The experiments: their state, looks and results.", no_args_is_help=True)
+_experiments.command("list")(experiments.list_)
+_experiments.command("show")(experiments.show)
+app.add_typer(_experiments, name="experiment")
 
 _feedback = typer.Typer(help="What users said about the model's answers.", no_args_is_help=True)
 _feedback.command("add")(feedback.add)

@@ -110,10 +110,12 @@ def _run_one(
     limits: Limits,
     as_json: bool,
 ) -> None:
-    from toolkit.reports import RunRequest, run_report
+    from toolkit.acts import run_report, settle
+    from toolkit.reports import RunRequest
 
     request = RunRequest(workspace.root, name, given, kernel=kernel, limits=limits)
     with progress() as tell:
+        settle(workspace)
         published = run_report(request, progress=tell)
     if as_json:
         print_document(
@@ -132,26 +134,32 @@ def _run_one(
 def _run_many(
     workspace: Workspace, batch: Batch, stop: Stop, *, workers: int | None, dask: str | None
 ) -> dict[int, Outcome]:
+    from toolkit.acts import settle
     from toolkit.reports.batch import run_batch
 
+    settle(workspace)
     print_text(f"batch {batch.name}: {len(batch.items)} reports of {batch.template}", to_stderr=True)
     with (
         board(_labels(batch)) as watch,
         _crew(workspace, workers, dask, watch, stop) as crew,
     ):
-        return run_batch(workspace, batch, crew, watch=watch, stop=stop)
+        outcomes = run_batch(workspace, batch, crew, watch=watch, stop=stop)
+    settle(workspace)  # of a worker that was lost between publishing and recording
+    return outcomes
 
 
 def _crew(
     workspace: Workspace, workers: int | None, dask: str | None, watch: Watch, stop: Stop
 ) -> AbstractContextManager[Crew]:
+    from toolkit.acts import run_report
+
     if dask is not None:
         from toolkit.reports.cluster import open_cluster
 
-        return open_cluster(dask, workspace)
+        return open_cluster(dask, workspace, run=run_report)
     from toolkit.reports.batch import open_crew
 
-    return open_crew(1 if workers is None else workers, watch=watch, stop=stop)
+    return open_crew(1 if workers is None else workers, watch=watch, stop=stop, run=run_report)
 
 
 def _report(batch: Batch, outcomes: Mapping[int, Outcome], *, interrupted: bool, as_json: bool) -> int:

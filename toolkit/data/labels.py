@@ -6,7 +6,7 @@ each arrival day touched each request day, so that a new day of labels costs tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -133,12 +133,9 @@ def label_arrivals(source: Source, *, model: str, columns: Sequence[str], window
     """
     made = source.facts("predictions", columns, as_of=as_of, start=window.start, end=window.end).by_day()
     arrived = source.facts("outcomes", [LABEL], as_of=as_of, start=window.start).by_day()
+    until = _until_each(made, arrived)
     keys = {
-        day: {
-            "model": model,
-            "outcomes": fingerprint,
-            "predictions": {other: made[other] for other in made if other <= day},
-        }
+        day: {"model": model, "outcomes": fingerprint, "predictions": until[day]}
         for day, fingerprint in arrived.items()
         if day
     }
@@ -149,6 +146,18 @@ def label_arrivals(source: Source, *, model: str, columns: Sequence[str], window
         source.cache.keep("arrivals", {day: keys[day] for day in missing}, found)
         known |= found
     return Arrivals(tuple(sorted(Arrival(*cell) for cells in known.values() for cell in cells)))
+
+
+def _until_each(made: Mapping[str, str], days: Iterable[str]) -> dict[str, str]:
+    """By day a digest of the fingerprints of all days up to it, each made of the one before: a year costs no square."""
+    found: dict[str, str] = {}
+    digest, waiting = "", sorted(made)[::-1]
+    for day in sorted(days):
+        while waiting and waiting[-1] <= day:
+            other = waiting.pop()
+            digest = digest_value([digest, other, made[other]])
+        found[day] = digest
+    return found
 
 
 def _measure(

@@ -227,9 +227,8 @@ class Source:
     def _facts_of_files(self, contract: Table, opened: OpenedTable, wanted: Sequence[str]) -> list[DayFacts]:
         """The facts of all days of all files; files whose state on disk is known are not read."""
         states = opened.states()
-        keys = {
-            file: self._facts_key(contract, opened, wanted, {file: states[file]}) for file in states if states[file]
-        }
+        common = self._facts_key(contract, opened, wanted, {})
+        keys = {file: common | {"files": {file: states[file]}} for file in states if states[file]}
         known = self.cache.recall("facts", keys)
         if missing := [file for file in states if file not in known]:
             found: dict[str, list[dict[str, Any]]] = {file: [] for file in missing}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -45,8 +45,8 @@ class DayOfEvents(NamedTuple):
 class UnitDays:
     """A unit-day table: one row per unit × day × keys that has an event.
 
-    Columns: the unit, day (a date in UTC), the keys, events (how many), and each measure summed; 0 where no event has
-    it. Sums add up: over days to a unit's, over units to the events'.
+    Columns: the unit, day (a date in UTC), the keys, events (how many), each measure summed, 0 where no event has it,
+    and the smallest value of each of `lows`. Sums add up: over days to a unit's, over units to the events'.
 
     Attributes
     ----------
@@ -54,6 +54,9 @@ class UnitDays:
     definition: the digest of how the events' columns are made: another one makes other files.
     keys: further columns to keep apart, such as an experiment's variant and whether the unit was exposed by then.
     unit, time: columns of the events.
+    lows: columns of which the smallest value is kept.
+    in_order: whether a day's rows are in the order of unit and keys. Then its file is the same bytes however many days
+        were summed with it, and so is all that is added up in the order of its rows.
     """
 
     measures: tuple[str, ...]
@@ -61,9 +64,11 @@ class UnitDays:
     keys: tuple[str, ...] = ()
     unit: str = "unit_id"
     time: str = "occurred_at"
+    lows: tuple[str, ...] = ()
+    in_order: bool = False
 
     def __post_init__(self) -> None:
-        names = [self.unit, *self.keys, *self.measures]
+        names = [self.unit, *self.keys, *self.measures, *self.lows]
         for name in (*_OWN, *names):
             if (*_OWN, *names).count(name) > 1:
                 raise ArgumentError(f"{name!r} cannot be twice in a unit-day table, which has {', '.join(_OWN)} itself")
@@ -71,28 +76,37 @@ class UnitDays:
     def path(self, day: str, fingerprint: str, cache: Cache) -> Path:
         """Where the file of a day lies, whether or not it is there."""
         names = {"unit": self.unit, "time": self.time, "keys": list(self.keys), "measures": list(self.measures)}
-        key = {"definition": self.definition, "day": day, "events": fingerprint} | names
+        made = {"definition": self.definition, "lows": list(self.lows), "in_order": self.in_order}
+        key = {"day": day, "events": fingerprint} | made | names
         return cache.path(_KIND, key, ".parquet")
 
     def build(
-        self, events: ir.Table, days: Mapping[str, DayOfEvents], cache: Cache, *, run_rows: int = RUN_ROWS
+        self,
+        events: ir.Table | Callable[[str, str], ir.Table],
+        days: Mapping[str, DayOfEvents],
+        cache: Cache,
+        *,
+        run_rows: int = RUN_ROWS,
     ) -> dict[str, Path]:
         """The file of each day (ISO date), built where it is not there yet.
 
         Parameters
         ----------
         events: lazy, with the columns that are named here, without events that should not count; `time` is an instant.
+            Or a function that gives them for a run of days from its first and last: where other tables take part, only
+            it can leave out their other days.
         days: the days that are wanted, with their facts; what is not named is not read.
         run_rows: consecutive days are summed together up to so many events.
 
         Raises `UnknownNameError`; an error of the engine comes as it is.
         """
-        for name in (self.unit, self.time, *self.keys, *self.measures):
-            check_in(name, events.columns, noun="column of the events")
+        if not callable(events):
+            self._check(events)
         paths = {day: self.path(day, facts.fingerprint, cache) for day, facts in sorted(days.items())}
         missing = {day: days[day].rows for day, path in paths.items() if not path.is_file()}
         for run in _runs(missing, run_rows):
-            self._build_run(events, run, {day: paths[day] for day in run}, cache)
+            rows = events(run[0], run[-1]) if callable(events) else events
+            self._build_run(rows, run, {day: paths[day] for day in run}, cache)
         return paths
 
     def read(self, paths: Mapping[str, Path], backend: Any) -> ir.Table:
@@ -113,23 +127,31 @@ class UnitDays:
             self.unit,
             *self.keys,
             day=rows[self.time].truncate("D").cast("date"),
-            **{name: _number(rows[name]) for name in self.measures},
+            **{name: _number(rows[name]) for name in (*self.measures, *self.lows)},
         )
         sums = {"events": rows.count(), **{name: rows[name].sum().fill_null(0.0) for name in self.measures}}
+        sums |= {name: rows[name].min() for name in self.lows}
         if first == last:  # a key less to hash
             units = rows.group_by(self.unit, *self.keys).aggregate(**sums)
             return units.mutate(day=ibis.literal(first).cast("date")).relocate("day", after=self.unit)
         return rows.group_by(self.unit, "day", *self.keys).aggregate(**sums)
 
+    def _check(self, events: ir.Table) -> None:
+        for name in (self.unit, self.time, *self.keys, *self.measures, *self.lows):
+            check_in(name, events.columns, noun="column of the events")
+
     def _build_run(self, events: ir.Table, run: Sequence[str], paths: Mapping[str, Path], cache: Cache) -> None:
+        self._check(events)
         sums = self.sums(events, run[0], run[-1])
+        if self.in_order:
+            sums = sums.order_by("day", self.unit, *self.keys)
         staging = cache.root / _KIND / f".{os.getpid()}.{os.urandom(4).hex()}"
         staging.mkdir(parents=True)
         try:
             if sums.get_backend().name == "duckdb":
                 written = _copy(sums, staging, run)
             else:
-                ordered = sums.order_by("day", self.unit, *self.keys)
+                ordered = sums if self.in_order else sums.order_by("day", self.unit, *self.keys)
                 written = _write_days(ordered.to_pyarrow_batches(chunk_size=_BATCH_ROWS), staging)
             for day in run:
                 source = written.get(day) or _write_empty(sums, staging / f"{day}.parquet")

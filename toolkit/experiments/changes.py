@@ -24,3 +24,23 @@ def format_change_interval(lower: float | None, upper: float | None, unit: str) 
     """
     text = format_interval("value_share" if unit == "share" else "difference", lower, upper, unit=unit)
     return text.replace("%", "pp") if unit == "share" else text
+
+
+def signed_change(value: float, unit: str) -> str:
+    """A difference with its sign, also where it is positive.
+
+    >>> signed_change(0.0014, "share"), signed_change(-3.0, "ms")
+    ('+0.14 pp', '-3 ms')
+    """
+    return ("+" if value > 0 else "") + format_change(value, unit)
+
+
+def change_axis(unit: str) -> tuple[float, str]:
+    """What differences are multiplied with to be drawn, and the unit behind the axis' words.
+
+    >>> change_axis("share"), change_axis("ms"), change_axis("")
+    ((100.0, ', pp'), (1.0, ', ms'), (1.0, ''))
+    """
+    if unit == "share":
+        return 100.0, ", pp"
+    return 1.0, f", {unit}" if unit else ""

@@ -1,92 +1,88 @@
-"""`experiments/<key>.yml`: what was promised before the data were seen."""
+"""`experiments/<key>.yml`: what was promised before the data were seen. Its pieces are in `promises`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from toolkit.checks import unknown_name_message
-from toolkit.data import Period, load_model
-from toolkit.digests import ASSIGNMENT_HASHES, digest_file
-from toolkit.metrics import MetricDefinition, load_metrics
-from toolkit.records import ResultRow, Shown, Value
+from toolkit.data import Period, Source
+from toolkit.digests import digest_bytes, digest_file
+from toolkit.errors import DefinitionError
+from toolkit.experiments.edits import plan_document
+from toolkit.experiments.plan_problems import (
+    after_assignment_reason,
+    column_problems,
+    definition_problems,
+    read_definitions,
+)
+from toolkit.experiments.plan_words import KINDS, RULES, plan_rows, plan_table, plan_text, without_floats
+from toolkit.experiments.promises import (
+    Assignment,
+    Budget,
+    Condition,
+    Covariate,
+    Guardrail,
+    LabelMaturity,
+    LookDesign,
+    QualityMetric,
+    Role,
+    VariantDefinition,
+    VulnerableGroup,
+    one_of,
+)
+from toolkit.metrics.kinds import Scalar
+from toolkit.records import ResultRow, Shown
+from toolkit.windows import format_instant
 from toolkit.workspace import Definition, Problem, Workspace
 
-RULES = {
-    "superior_and_not_inferior": "ship if the primary metric is better and no guardrail can be worse by its margin",
-}
-"""The decision rules and what they say."""
-
-KINDS = {"ab": "A/B test", "holdout": "Holdout"}
-"""The kinds of experiments and what they are called."""
+__all__ = ["KINDS", "RULES", "ExperimentPlan", "Role", "check_columns", "load"]
 
 
-class Assignment(Definition):
-    """The hash that assigned units to variants; see `toolkit.digests.assign_variant`."""
-
-    hash: str = Field(description="the hash, such as flagd-fractional")
-    version: int = Field(description="its version")
-    key: str = Field(min_length=1, description="the key that is hashed with the unit's id; mostly the flag's")
-
-    @field_validator("hash")
-    @classmethod
-    def _is_known(cls, value: str) -> str:
-        return _one_of(value, ASSIGNMENT_HASHES, noun="assignment hash")
-
-    @field_validator("version")
-    @classmethod
-    def _has_version(cls, value: int, info: ValidationInfo) -> int:
-        versions = ASSIGNMENT_HASHES.get(info.data.get("hash", ""), (value,))
-        if value not in versions:
-            raise ValueError(f"{info.data['hash']} has versions {', '.join(map(str, versions))}")
-        return value
-
-
-class VariantDefinition(Definition):
-    """A variant: the model version that serves it, and its whole-number weight in the assignment."""
-
-    version: str = Field(description="the model version that serves it")
-    weight: int = Field(ge=0, description="its whole-number weight in the assignment")
-
-
-class Guardrail(Definition):
-    """A metric that may not get worse by `margin`, in the metric's unit."""
-
-    metric: str = Field(description="key of the metric, in metrics.yml")
-    margin: float = Field(gt=0, description="it may not get worse by this much, in the metric's unit")
-
-
-class LabelMaturity(Definition):
-    """How long after the window labels are waited for, and the share of answered requests that must have one."""
-
-    days: int = Field(ge=0, description="so many days after the window labels are waited for")
-    minimum_share: float = Field(gt=0, le=1, description="the share of answered requests that must have a label")
+def _assignment_may_lack(schema: dict[str, Any]) -> None:
+    """Say in the JSON Schema what the validation says: all but a shadow deployment need an assignment."""
+    schema["required"].remove("assignment")
+    schema["if"] = {"properties": {"kind": {"const": "shadow"}}}
+    schema["else"] = {"required": ["assignment"]}
 
 
 class ExperimentPlan(Definition, Shown):
     """`experiments/<key>.yml`. Exposures in `window` count; intervals have confidence 1 - alpha, two-sided.
 
-    `kind` is `ab` (variants side by side before a launch) or `holdout` (after it: the control is the group that is held
-    out from what was launched). Both are measured, checked and judged alike.
+    `kind` is `ab` (variants side by side before a launch), `holdout` (after it: the control is the group that is held
+    out from what was launched) or `shadow` (every version scores every request, one of them serves it: no exposures).
     `analysis` is `plain` (units are independent) or `clustered` (requests with the same `cluster` may depend on each
     other, in the same variant or not). The order of `variants` is part of the assignment.
+    With several treatments alpha is split evenly over them; see `alpha_of_a_comparison`.
     """
+
+    model_config = ConfigDict(json_schema_extra=_assignment_may_lack)
 
     key: str = Field(description="the file's name without .yml; what the column experiment of exposures holds")
     hypothesis: str = Field(description="what will be better, and why")
     owner: str = Field(description="who answers for it")
-    kind: Literal["ab", "holdout"] = Field(description="ab: before a launch; holdout: after it")
+    origin: str = Field(default="", description="the backlog item that it came from: an idea's key or a signal group")
+    kind: Literal["ab", "holdout", "shadow"] = Field(
+        description="ab: before a launch; holdout: after it; shadow: every version scores every request"
+    )
     model: str = Field(description="key of the model, in models/")
+    privacy_class: Literal["public", "internal", "confidential", "personal"] = Field(
+        default="internal", description="who may see what it measures: the class of the most delicate column it reads"
+    )
     window: Period = Field(description="exposures in it count")
     unit: Literal["unit_id"] = Field(description="what is assigned to a variant")
     analysis: Literal["plain", "clustered"] = Field(
         description="clustered: requests of one cluster depend on each other"
     )
     cluster: Literal["cluster_id"] | None = Field(default=None, description="the cluster of a clustered analysis")
-    assignment: Assignment = Field(description="the hash that assigns units to variants")
+    eligible: Scalar | None = Field(
+        default=None,
+        description="SQL scalar (DuckDB) or boolean column, known at assignment; only requests where it is true count",
+    )
+    assignment: Assignment = Field(description="the hash that assigns units to variants; a shadow needs none")
+    flag: str = Field(default="", description="key of the feature flag; if left out, the key of the assignment")
     variants: dict[str, VariantDefinition] = Field(
         min_length=2, description="variants by name; their order is part of the assignment"
     )
@@ -94,16 +90,75 @@ class ExperimentPlan(Definition, Shown):
     primary: str = Field(description="key of the metric that the hypothesis is about")
     secondary: tuple[str, ...] = Field(default=(), description="keys of metrics that are shown and decide nothing")
     guardrails: tuple[Guardrail, ...] = Field(default=(), description="metrics that may not get worse by their margin")
+    data_quality: tuple[QualityMetric, ...] = Field(
+        default=(), description="metrics that must be the same in all variants; if not, there is no verdict"
+    )
+    budgets: tuple[Budget, ...] = Field(default=(), description="operational limits on a treatment's own level")
+    conditions: tuple[Condition, ...] = Field(default=(), description="what people must have settled before a launch")
+    planned_effect: float | None = Field(
+        default=None,
+        gt=0,
+        description="the primary's improvement that it is powered for, absolute, in the metric's unit",
+    )
+    smallest_effect: float | None = Field(
+        default=None,
+        gt=0,
+        description="the primary's improvement worth shipping; if left out, the metric's practical threshold",
+    )
+    power: float = Field(default=0.8, gt=0.5, lt=1, description="the chance to see the planned effect")
     alpha: float = Field(gt=0, lt=0.5, description="two-sided; intervals have confidence 1 - alpha")
-    sample_ratio_alpha: float = Field(gt=0, lt=0.5, description="below this p the sample ratio is refused")
+    sample_ratio_alpha: float = Field(
+        default=0.001, gt=0, lt=0.5, description="below this p the sample ratio is refused"
+    )
+    covariates: tuple[Covariate, ...] = Field(
+        default=(), description="what explains part of the metrics and was known before exposure"
+    )
+    segments: tuple[str, ...] = Field(
+        default=(), description="fixed in advance: columns of predictions, or segmentations of metrics.yml"
+    )
+    vulnerable: tuple[VulnerableGroup, ...] = Field(
+        default=(), description="groups that could be harmed, and the guardrails that watch them"
+    )
+    caps: dict[str, float] = Field(
+        default_factory=dict, description="metric to the quantile at which unit totals are capped, beside the raw"
+    )
     label_maturity: LabelMaturity = Field(description="how long labels are waited for, and how many there must be")
-    rule: Literal["superior_and_not_inferior"] = Field(description="how the verdict follows from the readout")
+    design: LookDesign = Field(default=LookDesign(), description="when it may be read")
+    max_extension_days: int = Field(default=28, ge=0, description="it may be extended by so many days and no more")
+    rule: Literal["superior_and_not_inferior", "not_inferior"] = Field(
+        description="how the verdict follows from the readout"
+    )
+    primary_margin: float | None = Field(
+        default=None,
+        gt=0,
+        validate_default=True,
+        description="of rule not_inferior: the primary may not be worse by this much, in the metric's unit",
+    )
 
     _digest: str = PrivateAttr(default="")
+    _practical_threshold: float | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shadow_needs_no_assignment(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("kind") == "shadow" and "assignment" not in data:
+            key = str(data.get("key") or "shadow")
+            return {**data, "assignment": {"hash": "flagd-fractional", "version": 2, "key": key}}
+        return data
+
+    @field_validator("eligible")
+    @classmethod
+    def _is_known_before(cls, value: str | None) -> str | None:
+        if value is not None and (reason := after_assignment_reason(value)):
+            raise ValueError(f"{reason}; eligibility must be known when a unit is assigned")
+        return value
 
     @field_validator("variants")
     @classmethod
     def _two_have_weight(cls, value: dict[str, VariantDefinition]) -> dict[str, VariantDefinition]:
+        unsaid = [name for name, variant in value.items() if "weight" not in variant.model_fields_set]
+        if unsaid and len(unsaid) < len(value):
+            raise ValueError(f"{', '.join(unsaid)} has no weight and others have; give each one its weight, or none")
         if sum(variant.weight > 0 for variant in value.values()) < 2:
             raise ValueError("at least two variants need a weight above 0")
         return value
@@ -112,8 +167,85 @@ class ExperimentPlan(Definition, Shown):
     @classmethod
     def _is_a_variant(cls, value: str, info: ValidationInfo) -> str:
         variants = info.data.get("variants")
-        if variants is not None and variants[_one_of(value, variants, noun="variant")].weight == 0:
+        if variants is not None and variants[one_of(value, variants, noun="variant")].weight == 0:
             raise ValueError("the control needs a weight above 0")
+        return value
+
+    @field_validator("covariates")
+    @classmethod
+    def _explain_from_before(cls, value: tuple[Covariate, ...]) -> tuple[Covariate, ...]:
+        labels = [covariate.label for covariate in value]
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise ValueError(f"covariate {twice[0]} is there twice")
+        for covariate in value:
+            if covariate.column is not None and (reason := after_assignment_reason(covariate.column)):
+                raise ValueError(f"{reason}; a covariate must be known when a unit is assigned")
+        return value
+
+    @field_validator("segments")
+    @classmethod
+    def _are_known_before(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if twice := sorted({name for name in value if value.count(name) > 1}):
+            raise ValueError(f"segment {twice[0]!r} is there twice")
+        for name in value if info.data.get("kind") != "shadow" else ():
+            if reason := after_assignment_reason(name):
+                raise ValueError(f"{reason}; the variants' segments would not be comparable")
+        return value
+
+    @field_validator("vulnerable")
+    @classmethod
+    def _are_watched(cls, value: tuple[VulnerableGroup, ...], info: ValidationInfo) -> tuple[VulnerableGroup, ...]:
+        guardrails = [guardrail.metric for guardrail in info.data.get("guardrails", ())]
+        for group in value:
+            for metric in group.metrics:
+                one_of(metric, guardrails, noun="guardrail")
+            if not guardrails and "guardrails" in info.data:
+                raise ValueError(f"nothing watches {group.label}: the plan has no guardrails")
+        return value
+
+    @field_validator("caps")
+    @classmethod
+    def _cap_the_top(cls, value: dict[str, float]) -> dict[str, float]:
+        for metric, quantile in value.items():
+            if not 0.5 < quantile < 1:
+                raise ValueError(f"the cap of {metric} is {quantile:g}, must be a quantile above 0.5 and below 1")
+        return value
+
+    @field_validator("design")
+    @classmethod
+    def _looks_lie_inside(cls, value: LookDesign, info: ValidationInfo) -> LookDesign:
+        window, maturity = info.data.get("window"), info.data.get("label_maturity")
+        if window is None or maturity is None:  # which is told already
+            return value
+        start, end = window.window.start, window.window.end + timedelta(days=maturity.days)
+        for text, instant in zip(value.looks, value.instants, strict=True):
+            if not start < instant < end:
+                raise ValueError(
+                    f"look {text} lies outside the experiment; allowed: after {format_instant(start)} and before "
+                    f"{format_instant(end)}, when the last look is due"
+                )
+        return value
+
+    @field_validator("primary_margin")
+    @classmethod
+    def _goes_with_the_rule(cls, value: float | None, info: ValidationInfo) -> float | None:
+        rule = info.data.get("rule")
+        if rule == "not_inferior" and value is None:
+            raise ValueError("rule not_inferior needs it: by how much the primary metric may not be worse")
+        if rule == "superior_and_not_inferior" and value is not None:
+            raise ValueError(
+                "it belongs to rule not_inferior; with superior_and_not_inferior the primary must be better"
+            )
+        return value
+
+    @field_validator("smallest_effect")
+    @classmethod
+    def _is_no_more_than_planned(cls, value: float | None, info: ValidationInfo) -> float | None:
+        planned = info.data.get("planned_effect")
+        if value is not None and planned is not None and value > planned:
+            raise ValueError(
+                f"the planned effect ({planned:g}) would not be worth shipping; plan for at least {value:g}"
+            )
         return value
 
     @model_validator(mode="after")
@@ -122,10 +254,12 @@ class ExperimentPlan(Definition, Shown):
             raise ValueError("a clustered analysis needs cluster: cluster_id")
         if self.analysis == "plain" and self.cluster is not None:
             raise ValueError("a plain analysis takes no cluster; write analysis: clustered or leave cluster out")
-        named = list(self.metrics)
+        named = [self.primary, *self.secondary]
+        named += [each.metric for each in (*self.guardrails, *self.data_quality)]
         twice = sorted({key for key in named if named.count(key) > 1})
         if twice:
-            raise ValueError(f"metric {twice[0]!r} is named twice among primary, secondary and guardrails")
+            places = "primary, secondary, guardrails and data_quality"
+            raise ValueError(f"metric {twice[0]!r} is named twice among {places}")
         return self
 
     @property
@@ -134,14 +268,31 @@ class ExperimentPlan(Definition, Shown):
         return self._digest
 
     @property
+    def content_digest(self) -> str:
+        """The digest of what the plan says: comments, layout and defaults that are written out do not change it."""
+        return digest_bytes(plan_document(self).encode())
+
+    @property
     def confidence(self) -> float:
-        """The confidence of every interval: 1 - alpha."""
+        """The confidence of the experiment as a whole: 1 - alpha."""
         return 1 - self.alpha
 
     @property
+    def alpha_of_a_comparison(self) -> float:
+        """The alpha of each treatment against the control: split evenly, so that the whole keeps alpha (Bonferroni)."""
+        return self.alpha / len(self.treatments)
+
+    @property
+    def confidence_of_a_comparison(self) -> float:
+        """The confidence of every interval of a treatment against the control: 1 - alpha / treatments."""
+        return 1 - self.alpha_of_a_comparison
+
+    @property
     def metrics(self) -> tuple[str, ...]:
-        """The keys of every metric: the primary, the secondary ones, the guardrails."""
-        return (self.primary, *self.secondary, *(guardrail.metric for guardrail in self.guardrails))
+        """The keys of every metric that is measured, each once: by role, those that only have a budget last."""
+        watched = [each.metric for each in (*self.guardrails, *self.data_quality)]
+        limited = [budget.metric for budget in self.budgets]
+        return tuple(dict.fromkeys([self.primary, *self.secondary, *watched, *limited]))
 
     @property
     def treatments(self) -> tuple[str, ...]:
@@ -154,143 +305,101 @@ class ExperimentPlan(Definition, Shown):
         return {name: variant.weight for name, variant in self.variants.items()}
 
     @property
+    def splits(self) -> tuple[str, ...]:
+        """The segmentations that are measured: the planned ones, and those of the groups that could be harmed."""
+        return tuple(dict.fromkeys([*self.segments, *(group.segment for group in self.vulnerable)]))
+
+    @property
+    def flag_key(self) -> str:
+        """The key of the feature flag."""
+        return self.flag or self.assignment.key
+
+    @property
     def ready_on(self) -> datetime:
-        """The first instant from which the experiment can be read: the window's end and the labels' maturity."""
+        """The first instant from which the experiment can be read whole: the window's end and the labels' maturity."""
         return self.window.window.end + timedelta(days=self.label_maturity.days)
 
-    def role(self, metric: str) -> Literal["primary", "secondary", "guardrail"]:
+    @property
+    def planned_looks(self) -> tuple[datetime, ...]:
+        """The as-of instants of every planned look, increasing; the last is `ready_on`."""
+        return (*self.design.instants, self.ready_on)
+
+    @property
+    def threshold(self) -> float | None:
+        """The primary's improvement worth shipping: `smallest_effect`, else its practical threshold in metrics.yml.
+
+        None for a plan that was made in memory, without `smallest_effect`: its metrics are not known.
+        """
+        return self._practical_threshold if self.smallest_effect is None else self.smallest_effect
+
+    def role(self, metric: str) -> Role:
         """What a metric of the plan is there for."""
         if metric == self.primary:
             return "primary"
-        return "secondary" if metric in self.secondary else "guardrail"
+        if metric in self.secondary:
+            return "secondary"
+        if any(each.metric == metric for each in self.data_quality):
+            return "data_quality"
+        is_guardrail = any(each.metric == metric for each in self.guardrails)
+        return "budget" if not is_guardrail and metric in {each.metric for each in self.budgets} else "guardrail"
 
     def margin(self, metric: str) -> float | None:
-        """The margin of a guardrail; None for any other metric."""
-        return next((guardrail.margin for guardrail in self.guardrails if guardrail.metric == metric), None)
+        """The margin of a guardrail, of a data-quality metric, of the primary under not_inferior; None of others."""
+        if metric == self.primary:
+            return self.primary_margin
+        return next((each.margin for each in (*self.guardrails, *self.data_quality) if each.metric == metric), None)
+
+    def watched(self, group: VulnerableGroup) -> tuple[Guardrail, ...]:
+        """The guardrails that watch a group that could be harmed, with their margins."""
+        return tuple(each for each in self.guardrails if not group.metrics or each.metric in group.metrics)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole plan as the ledger keeps it: JSON types in file order, defaults written out, floats as text."""
+        held: dict[str, Any] = without_floats(self.model_dump(mode="json"))
+        return held
 
     @property
     def text(self) -> str:
         """The plan in one paragraph."""
-        rule = self.assignment
-        shares = " : ".join(f"{name} {weight}" for name, weight in self.weights.items())
-        held = "; ".join(f"{guardrail.metric} by {guardrail.margin:g}" for guardrail in self.guardrails)
-        parts = [
-            f"{self.hypothesis.rstrip('.')}.",
-            f"{KINDS[self.kind]} of model {self.model}, {self.window.window.label}.",
-            f"Variants by {rule.hash} {rule.version} of {self.unit} with key {rule.key!r}: {shares}.",
-            *([f"Held out: {self.control}."] if self.kind == "holdout" else []),
-            f"Primary metric: {self.primary}.",
-            f"Guardrails may not get worse: {held}." if held else "There are no guardrails.",
-            f"Rule {self.rule}: {RULES[self.rule]}; {100 * self.confidence:g} % intervals, {self.analysis} analysis.",
-        ]
-        return " ".join(parts)
+        return plan_text(self)
 
     def to_rows(self) -> Sequence[ResultRow]:
         """One row per promise."""
-        window = self.window.window.label
-
-        def row(statistic: str, value: Value, *, key: str = "") -> ResultRow:
-            return ResultRow(key or self.key, statistic, value, window=window)
-
-        return [
-            row("hypothesis", self.hypothesis),
-            row("owner", self.owner),
-            row("kind", self.kind),
-            row("model", self.model),
-            row("analysis", self.analysis),
-            row("assignment", f"{self.assignment.hash}/{self.assignment.version}/{self.assignment.key}"),
-            row("control", self.control),
-            *(row("weight", variant.weight, key=name) for name, variant in self.variants.items()),
-            *(row("version", variant.version, key=name) for name, variant in self.variants.items()),
-            *(row("role", self.role(metric), key=metric) for metric in self.metrics),
-            *(row("margin", guardrail.margin, key=guardrail.metric) for guardrail in self.guardrails),
-            row("alpha", self.alpha),
-            row("sample_ratio_alpha", self.sample_ratio_alpha),
-            row("label_maturity_days", self.label_maturity.days),
-            row("minimum_label_share", self.label_maturity.minimum_share),
-            row("rule", self.rule),
-            *([row("digest", self.digest)] if self.digest else []),
-        ]
+        return plan_rows(self)
 
     def to_table(self) -> list[dict[str, str]]:
-        """One line per variant, metric and number of the plan."""
-        control = "held out" if self.kind == "holdout" else "control"
-        lines = [
-            {
-                "what": f"variant {name}" + (f" ({control})" if name == self.control else ""),
-                "planned": f"version {variant.version}, weight {variant.weight}",
-            }
-            for name, variant in self.variants.items()
-        ]
-        for metric in self.metrics:
-            margin = self.margin(metric)
-            planned = self.role(metric) + (f", margin {margin:g}" if margin is not None else "")
-            lines.append({"what": f"metric {metric}", "planned": planned})
-        labels = f"{self.label_maturity.minimum_share:.1%} known {self.label_maturity.days} days after the window"
-        lines.append({"what": "labels", "planned": labels})
-        lines.append({"what": "sample ratio", "planned": f"refused below p = {self.sample_ratio_alpha:g}"})
-        return lines
+        """One line per variant, metric, look, group, limit and number of the plan."""
+        return plan_table(self)
 
 
 def load(workspace: Workspace, key: str) -> ExperimentPlan:
     """Read `experiments/<key>.yml` and hold it against `metrics.yml` and the model's definition.
 
-    Raises `UnknownNameError` (nearest key) and `DefinitionError` (file, given, allowed, nearest match).
+    Reads no data: what the columns must be like is checked by `check_columns`, which everything that measures calls.
+
+    Raises `UnknownNameError` (nearest key) and `DefinitionError` (file, line, given, allowed, nearest match).
     """
     plan = workspace.load_keyed("experiments", key, ExperimentPlan, noun="experiment")
     path = f"experiments/{key}.yml"
-    definitions = load_metrics(workspace)
-    problems = [problem for metric in plan.metrics for problem in _metric_problems(plan, metric, definitions)]
-    if plan.model in workspace.keys("models"):
-        versions = load_model(workspace, plan.model).versions
-        problems += [
-            Problem(
-                ["variants", name, "version"],
-                f"variants.{name}.version: "
-                + unknown_name_message(variant.version, versions, noun=f"version of model {plan.model}"),
-            )
-            for name, variant in plan.variants.items()
-            if variant.version not in versions
-        ]
-    else:
-        unknown = unknown_name_message(plan.model, workspace.keys("models"), noun="model")
-        problems.append(Problem(["model"], f"model: {unknown}"))
-    if problems:
+    definitions = read_definitions(workspace, plan)
+    if problems := definition_problems(plan, definitions):
         raise workspace.error_in(path, problems)
     plan._digest = digest_file(workspace.root / path)  # noqa: SLF001 - only a plan that came from a file has one
+    threshold = definitions.metrics[plan.primary].practical_threshold
+    plan._practical_threshold = threshold  # noqa: SLF001 - it stands in another file, which only the loader reads
     return plan
 
 
-def _metric_problems(plan: ExperimentPlan, key: str, definitions: dict[str, MetricDefinition]) -> list[Problem]:
-    role, at = plan.role(key), _place(plan, key)
-    if key not in definitions:
-        return [Problem(at, f"{role}: " + unknown_name_message(key, definitions, noun="metric"))]
-    metric = definitions[key]
-    problems = []
-    if not metric.adds_up:
-        text = f"{role}: {key} is of kind {metric.kind}, which is no mean of requests; an experiment cannot compare it"
-        problems.append(Problem(at, text))
-    if role != "secondary" and metric.direction not in {"increase", "decrease"}:
-        text = (
-            f"{role}: {key} has direction {metric.direction!r}, so no side of it is worse; "
-            f"a {role} metric needs direction increase or decrease"
-        )
-        problems.append(Problem(at, text))
-    return problems
+def check_columns(plan: ExperimentPlan, source: Source) -> None:
+    """Hold the plan's segments, covariates and eligibility against the columns of predictions; `DefinitionError`.
+
+    The error names the file and line where the plan came from one. Only the names of columns are read.
+    """
+    problems = column_problems(plan, source)
+    if problems:
+        path = f"experiments/{plan.key}.yml"
+        raise source.workspace.error_in(path, problems) if plan.digest else _unfiled(plan, problems)
 
 
-def _place(plan: ExperimentPlan, metric: str) -> list[str | int]:
-    """Where the plan's file names a metric."""
-    if metric == plan.primary:
-        return ["primary"]
-    if metric in plan.secondary:
-        return ["secondary", plan.secondary.index(metric)]
-    return ["guardrails", [guardrail.metric for guardrail in plan.guardrails].index(metric), "metric"]
-
-
-def _one_of(value: str, allowed: Iterable[str], *, noun: str) -> str:
-    """Return `value` if it is allowed, else raise what pydantic wants: a plain ValueError."""
-    names = list(allowed)
-    if value not in names:
-        raise ValueError(unknown_name_message(value, names, noun=noun))
-    return value
+def _unfiled(plan: ExperimentPlan, problems: Sequence[Problem]) -> DefinitionError:
+    return DefinitionError("\n".join(f"experiment {plan.key!r}: {text}" for _, text in problems))

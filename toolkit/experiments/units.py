@@ -1,55 +1,22 @@
-"""Measures an experiment: who was exposed, what served them, and the sums that its effects are made of."""
+"""What an experiment measured: who was exposed, what served them, and the moments that its effects are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
-from toolkit.data import Source
-from toolkit.errors import NotReady, Skipped
-from toolkit.experiments.statement import places, statement
-from toolkit.metrics import MetricDefinition, load_metrics
-from toolkit.metrics.needs import check_labels
+from toolkit import stats
+from toolkit.checks import check_in
+from toolkit.errors import ArgumentError
+from toolkit.experiments.quantile_sums import Quantiles, read_quantiles
+from toolkit.experiments.samples import Part, Samples
+from toolkit.experiments.telemetry import Telemetry
+from toolkit.metrics import MetricDefinition
+from toolkit.metrics.quantiles import Quantile
 from toolkit.records import ResultRow, Shown, Value, number_row
-from toolkit.windows import Window, format_instant, parse_instant
-
-if TYPE_CHECKING:
-    from toolkit.experiments.plans import ExperimentPlan
-
-_READING = "predictions, outcomes and exposures"
-
-
-class Side(NamedTuple):
-    """One metric in one variant.
-
-    Attributes
-    ----------
-    requests: the requests that count. groups: the units (plain) or clusters (clustered) that they belong to.
-    mean: over requests, or the ratio of the metric's two sums; None without any, and where the denominators sum to 0.
-    square_sum: Σ_g a_g² with a_g = (s_g - mean · n_g) / n, from each group's sum s_g and denominator n_g, and all of
-        these, n; for a mean over requests the denominator is how many there are.
-    infinite: requests whose value is infinite (log loss of a certain and wrong score).
-    """
-
-    requests: int
-    groups: int
-    mean: float | None
-    square_sum: float | None
-    infinite: int = 0
-
-
-class Pair(NamedTuple):
-    """One metric in a treatment and the control, over the groups that have requests in either.
-
-    With a_g the control's and b_g the treatment's part (see `Side`): `square_sum` is Σ (b_g - a_g)², `product_sum` is
-    Σ a_g b_g, which is 0 unless groups straddle the variants.
-    """
-
-    groups: int
-    square_sum: float | None
-    product_sum: float | None
+from toolkit.windows import Window, format_instant
 
 
 class Arrivals(NamedTuple):
@@ -76,33 +43,137 @@ class Arrivals(NamedTuple):
 
 @dataclass(frozen=True)
 class Units(Shown):
-    """What an experiment measured; a few numbers per metric and variant, whatever the number of requests.
+    """What an experiment measured; a few numbers per metric, variant and day, whatever the number of requests.
 
     Attributes
     ----------
-    window, as_of: the plan's window and the instant at which everything was looked at.
+    window, as_of: what was looked at, and the instant at which it was: the plan's window, or at an early look its part
+        that has matured. planned_window: the plan's.
+    control: the variant that the others are compared with. clustered: whether groups are clusters, not units.
     arrivals: by variant. double_exposed: units seen in more than one variant, excluded. unplanned: units exposed to
-        a variant that the plan does not have, excluded.
-    sides: by (metric, variant). pairs: by (metric, treatment).
+        a variant that the plan does not have, excluded. ineligible: by variant, units that the plan leaves out.
+    exposed_by_day, exposed_by_segment: by variant and day of first exposure, by segment, value and variant. A unit
+        without a request has the value `missing`.
+    infinite: by metric and variant, requests whose value is infinite (log loss of a certain and wrong score).
+    caps: by metric with a cap, its value: group totals are cut there in the winsorized view.
+    covariates: what they are called. missing_covariates: by name and variant, groups with requests that lack it.
     sample: (unit, variant) of the first `SAMPLE_UNITS` exposed units in the order of the MD5 of their ids.
     metrics: the definitions of the plan's metrics.
+    digest: of all that was measured, the data included: the same look has the same, however often it is taken.
+    health: what only the checks need.
     """
 
     experiment: str
     window: Window
+    planned_window: Window
     as_of: datetime
+    control: str
+    clustered: bool
     arrivals: Mapping[str, Arrivals]
     double_exposed: int
     unplanned: int
-    sides: Mapping[tuple[str, str], Side]
-    pairs: Mapping[tuple[str, str], Pair]
+    ineligible: Mapping[str, int]
+    exposed_by_day: Mapping[tuple[str, date], int]
+    exposed_by_segment: Mapping[tuple[str, str, str], int]
+    infinite: Mapping[tuple[str, str], int]
+    caps: Mapping[str, float]
+    covariates: tuple[str, ...]
+    missing_covariates: Mapping[tuple[str, str], int]
     sample: tuple[tuple[str, str], ...]
     metrics: Mapping[str, MetricDefinition]
+    digest: str
+    read: Samples = field(repr=False)
+    kept_quantiles: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    health: Telemetry | None = field(default=None, repr=False)
 
     @property
     def exposed(self) -> int:
-        """Every exposed unit, those that are excluded too."""
+        """Every exposed unit, those that are excluded too; but not those that the plan leaves out."""
         return sum(counts.exposed for counts in self.arrivals.values()) + self.double_exposed + self.unplanned
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """The days on which units were first exposed."""
+        return tuple(sorted({day for _, day in self.exposed_by_day}))
+
+    @property
+    def since_days(self) -> tuple[int, ...]:
+        """The days since exposure that have requests: 0 is the day of the exposure itself."""
+        return self.read.since_days()
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The segmentations: the plan's, `experiment:<key>` for each other experiment that ran meanwhile (values are
+        the variants in it), and of a holdout `exposed_in` (the first day of the period of a unit's first exposure).
+        """
+        return self.read.layout.splits
+
+    def segment_values(self, segment: str) -> tuple[str, ...]:
+        """The values of a segmentation, sorted. Raises `UnknownNameError`."""
+        return self.read.values(segment)
+
+    def samples(
+        self,
+        metric: str,
+        treatment: str,
+        *,
+        segment: str = "",
+        value: str = "",
+        through_day: date | None = None,
+        since_day: int | None = None,
+        covariates: bool = False,
+        capped: bool = False,
+    ) -> stats.TwoSamples:
+        """One metric in a treatment and the control, over units or clusters: all that an estimate of it needs.
+
+        Parameters
+        ----------
+        segment, value: only units of that segment. through_day: only those exposed up to that day. since_day: only
+            requests of that day since the exposure, 0 for the same day. At most one of the three.
+        covariates: with two sums for each of the plan's covariates. capped: totals of groups are cut at the cap.
+
+        Raises `UnknownNameError`, `ArgumentError`.
+        """
+        self._check(metric, treatment)
+        part = Part(segment, value, through_day, since_day)
+        if segment:
+            check_in(segment, self.segments, noun="segment")
+        if since_day is not None and (covariates or capped):
+            raise ArgumentError("a day since exposure has neither covariates nor caps; leave covariates and capped out")
+        if capped and metric not in self.caps:
+            given = f"; caps are planned for {', '.join(self.caps)}" if self.caps else ""
+            raise ArgumentError(f"metric {metric!r} has no cap in the plan{given}")
+        found = self.read.of(metric, treatment, part, covariates=covariates, capped=capped)
+        return found._replace(infinite=self._infinite(metric, treatment))
+
+    def past(self, metric: str, treatment: str) -> stats.TwoSamples:
+        """The same metric over each unit's days before its exposure, when no variant can have changed it."""
+        self._check(metric, treatment)
+        return self.read.past(metric, treatment)
+
+    def quantiles(self, metric: str, treatment: str) -> Quantiles:
+        """A metric that is a quantile, in a treatment and the control."""
+        definition = self.metrics[check_in(metric, self.metrics, noun="metric")]
+        if not isinstance(definition, Quantile):
+            raise ArgumentError(f"metric {metric!r} is of kind {definition.kind}, must be a quantile; see samples()")
+        check_in(treatment, self.treatments, noun="treatment")
+        kept = self.kept_quantiles[metric]
+        return read_quantiles(kept, definition.q, self.control, treatment, clustered=self.clustered)
+
+    @property
+    def treatments(self) -> tuple[str, ...]:
+        """The variants that are not the control."""
+        return tuple(variant for variant in self.arrivals if variant != self.control)
+
+    def _check(self, metric: str, treatment: str) -> None:
+        check_in(metric, self.metrics, noun="metric")
+        if metric not in self.read.layout.metrics:
+            kind = self.metrics[metric].kind
+            raise ArgumentError(f"metric {metric!r} is of kind {kind}, which is no ratio of sums; see quantiles()")
+        check_in(treatment, self.treatments, noun="treatment")
+
+    def _infinite(self, metric: str, treatment: str) -> int:
+        return sum(self.infinite.get((metric, variant), 0) for variant in (self.control, treatment))
 
     @property
     def text(self) -> str:
@@ -123,18 +194,31 @@ class Units(Shown):
         ]
         means = [
             number_row(
-                side.mean,
+                mean,
                 "no requests that count",
                 key=metric,
                 statistic="mean",
                 segment=f"variant={variant}",
                 window=window,
-                n=side.requests,
+                n=requests,
                 unit=self.metrics[metric].unit,
             )
-            for (metric, variant), side in self.sides.items()
+            for metric in self.read.layout.metrics
+            if metric in self.metrics
+            for variant, mean, requests in self._means(metric)
         ]
         return [*counted, *means]
+
+    def _means(self, metric: str) -> Iterator[tuple[str, float | None, int]]:
+        """Each variant, the metric's mean in it, and its requests that count."""
+        for number, treatment in enumerate(self.treatments):
+            found = self.samples(metric, treatment)
+            ends = [(treatment, found.treatment, found.rows1)]
+            if number == 0:
+                ends.insert(0, (self.control, found.control, found.rows0))
+            for variant, moments, requests in ends:
+                weight = moments.mean(1)
+                yield variant, found.shift + (moments.mean(0) or 0.0) / weight if weight else None, requests
 
     def to_table(self) -> Sequence[Mapping[str, Value]]:
         """One line per variant."""
@@ -148,107 +232,3 @@ class Units(Shown):
             }
             for variant, counts in self.arrivals.items()
         ]
-
-
-def measure(plan: ExperimentPlan, source: Source, *, as_of: str | datetime = "") -> Units:
-    """Measure every metric of the plan for every variant, in one SQL statement.
-
-    The units are those exposed in the plan's window, each from its first exposure on. Units seen in more than one
-    variant are excluded and counted. Of each unit the requests count that were served at or after its first exposure
-    and before the window's end by its variant's own version. Labels are those known at `as_of`.
-
-    Parameters
-    ----------
-    as_of: an instant; as text ISO in UTC, "" for the last day complete in the data.
-
-    Raises `NotReady` (with the date to come back) before the window has ended and its labels have had the plan's days
-    to mature, `Skipped` when no unit was exposed, `ContractError` for data that break their contract.
-    """
-    complete_through = source.complete_through()
-    instant = as_of if isinstance(as_of, datetime) else parse_instant(as_of) if as_of else complete_through
-    _require_ready(plan, as_of=instant, complete_through=complete_through)
-    definitions = load_metrics(source.workspace)
-    metrics = {key: definitions[key] for key in plan.metrics}
-    row = source.execute(statement(plan, metrics, source, as_of=instant), reading=_READING).iloc[0]
-    check_labels(_count(row["label_outside"]), plan.model, metrics)
-    units = _read(plan, metrics, row, as_of=instant)
-    if units.exposed == 0:
-        raise Skipped(f"experiment {plan.key!r}: no unit was exposed in {plan.window.window.label}")
-    return units
-
-
-def _require_ready(plan: ExperimentPlan, *, as_of: datetime, complete_through: datetime) -> None:
-    window = plan.window.window
-    if as_of < plan.ready_on:
-        days = plan.label_maturity.days
-        raise NotReady(
-            f"experiment {plan.key!r} needs data up to {format_instant(plan.ready_on)} (its window ends at "
-            f"{format_instant(window.end)} and labels take {days} day{'' if days == 1 else 's'}), and it was asked for "
-            f"as of {format_instant(as_of)}; it is ready on {plan.ready_on:%Y-%m-%d}",
-            ready_on=plan.ready_on,
-        )
-    window.require_complete(complete_through, what=f"experiment {plan.key!r}")
-
-
-def _read(plan: ExperimentPlan, metrics: Mapping[str, MetricDefinition], row: Any, *, as_of: datetime) -> Units:
-    """The engine's one row as `Units`."""
-    arrivals = {
-        variant: Arrivals(*(_count(row[f"{name}_{v}"]) for name in Arrivals._fields))
-        for v, variant in enumerate(plan.variants)
-    }
-    sides, pairs = {}, {}
-    for place, (metric, variant) in places(plan, metrics).items():
-        sides[metric, variant] = _side(row, place)
-        if variant != plan.control:
-            pairs[metric, variant] = Pair(
-                _count(row[f"pair_groups_{place}"]),
-                _number(row[f"pair_squares_{place}"]),
-                # Without a request in one of the variants there is no product, and no comparison either.
-                _number(row[f"pair_products_{place}"]),
-            )
-    for metric in metrics:
-        for treatment in plan.treatments:
-            ends = sides[metric, plan.control], sides[metric, treatment]
-            if all(side.square_sum == 0 for side in ends):
-                pairs[metric, treatment] = pairs[metric, treatment]._replace(square_sum=0.0, product_sum=0.0)
-    return Units(
-        experiment=plan.key,
-        window=plan.window.window,
-        as_of=as_of,
-        arrivals=arrivals,
-        double_exposed=_count(row["double_exposed"]),
-        unplanned=_count(row["unplanned"]),
-        sides=sides,
-        pairs=pairs,
-        sample=tuple(zip(_texts(row["sample_units"]), _texts(row["sample_variants"]), strict=True)),
-        metrics=metrics,
-    )
-
-
-def _side(row: Any, place: str) -> Side:
-    requests = _count(row[f"count_{place}"])
-    groups, infinite = _count(row[f"groups_{place}"]), _count(row.get(f"infinite_{place}"))
-    weight = _number(row[f"weight_{place}"])
-    if not (requests and weight):
-        return Side(0, 0, None, None, infinite)
-    low, high = float(row[f"low_{place}"]), float(row[f"high_{place}"])
-    if low == high:
-        # The sum of equal numbers is rounded; their mean and spread are known exactly.
-        return Side(requests, groups, low, 0.0, infinite)
-    return Side(requests, groups, float(row[f"sum_{place}"]) / weight, float(row[f"squares_{place}"]), infinite)
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value != value  # noqa: PLR0124 - NaN is the one value that differs from itself
-
-
-def _count(value: Any) -> int:
-    return 0 if _missing(value) else int(value)
-
-
-def _number(value: Any) -> float | None:
-    return None if _missing(value) else float(value)
-
-
-def _texts(values: Any) -> list[str]:
-    return [] if values is None or isinstance(values, float) else [str(value) for value in values]

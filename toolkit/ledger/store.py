@@ -6,7 +6,7 @@ system allows it, every commit on the disk before `append` returns, one writer a
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,6 +56,7 @@ class Ledger:
         effective_at: datetime,
         recorded_at: datetime | None = None,
         once: bool = False,
+        unless: Callable[[Entry], bool] | None = None,
     ) -> Entry:
         """Add one entry behind the last one; when this returns, it is on the disk, and if it raises, nothing is.
 
@@ -71,6 +72,7 @@ class Ledger:
         effective_at: the time in the domain.
         once: append nothing, and return the first one, if there is an entry of this kind on this subject already;
             whoever asks at the same moment, one entry comes of it.
+        unless: the same with a condition: append nothing if it holds for an entry of this kind on this subject.
 
         Raises `ArgumentError` for a value the ledger does not hold, and `LedgerError`.
         """
@@ -80,11 +82,12 @@ class Ledger:
 
         data = payload_bytes(payload)
         with self._transaction(write=True) as connection:
-            if once:
+            if once or unless is not None:
                 same = ROWS.where(ENTRIES.c.kind == check_kind(kind)).where(ENTRIES.c.subject == subject)
-                first = connection.execute(same.order_by(ENTRIES.c.sequence).limit(1)).first()
-                if first is not None:
-                    return read_entry(first._asdict())
+                for row in connection.execute(same.order_by(ENTRIES.c.sequence)):
+                    entry = read_entry(row._asdict())
+                    if once or (unless is not None and unless(entry)):
+                        return entry
             entry = seal(
                 _last(connection),
                 recorded_at=recorded_at or datetime.now(UTC),  # inside the lock: clock order is sequence order

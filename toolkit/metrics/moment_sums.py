@@ -116,7 +116,9 @@ class Scan:
         keys = [*self._by, "missing"]
         adding = [name for name in frame.columns if name not in {*keys, "split", "value"}]
         how = {name: name.split("_")[0] if name.startswith(("min", "max")) else "sum" for name in adding}
-        whole = first.groupby(keys, as_index=False, sort=True).agg(how).assign(split="", value="")
+        groups = first.groupby(keys, sort=True).agg(how)
+        names = groups.index.to_frame(index=False).assign(split="", value="")
+        whole = pd.concat([names, groups.reset_index(drop=True)], axis=1)
         return pd.concat([whole, frame], ignore_index=True)
 
     def has_gaps(self, sums: pd.DataFrame) -> bool:
@@ -211,27 +213,31 @@ class Scan:
     def _finite(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The frame in one order, with `n_<i>` for every measure. Raises `ContractError` where a sum is not finite."""
         import numpy as np
+        import pandas as pd
 
         frame = frame[frame["rows"] > 0].astype({"rows": "int64", "missing": "int64"})
         frame = frame.sort_values([*self._by, "split", "value", "missing"], ignore_index=True)
-        wrong = []
+        counts, wrong = {}, []
         for i, measure in enumerate(self.needs.measures):
             if self.by_pattern and measure in self.needs.paired:
                 bit = np.int64(1 << self.needs.paired.index(measure))
-                frame[f"n_{i}"] = frame["rows"].where((frame["missing"] & bit) == 0, 0)
-            frame[f"n_{i}"] = frame[f"n_{i}"].astype("int64")
+                rows = frame["rows"].where((frame["missing"] & bit) == 0, 0)
+            else:
+                rows = frame[f"n_{i}"]
+            counts[f"n_{i}"] = rows.astype("int64")
             own = [
                 f"sum_{i}",
                 *(f"product_{j}" for j, pair in enumerate(self.needs.pairs) if pair == (measure, measure)),
             ]
-            there = frame[f"n_{i}"] > 0
+            there = counts[f"n_{i}"] > 0
             if not all(np.isfinite(_floats(frame, name)[there]).all() for name in own):
                 wrong.append(measure)
         if wrong:
             raise ContractError(
                 f"{', '.join(wrong)}: some values are infinite, not a number or too large to square; there is no mean"
             )
-        return frame
+        sums = frame.drop(columns=[name for name in counts if name in frame])
+        return pd.concat([sums, pd.DataFrame(counts, index=frame.index)], axis=1)
 
 
 def round_origin(mean: float, low: float, high: float, *, whole: bool = False) -> float:

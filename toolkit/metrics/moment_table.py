@@ -24,6 +24,9 @@ FORMAT = 1
 
 _METADATA = b"toolkit.moments"
 
+Where = Mapping[str, str | Sequence[str]]
+"""Column of `by` to the value, or values, that a row must have there."""
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -114,13 +117,15 @@ class MomentTable:
             return sorted(self.frame[f"by_{self.by.index(name)}"].unique())
         return sorted(self.frame.loc[self.frame["split"] == name, "value"].unique())
 
-    def rows(self, where: Mapping[str, str] | None = None, *, split: str = "", value: str = "") -> int:
+    def rows(self, where: Where | None = None, *, split: str = "", value: str = "") -> int:
         """How many rows a group has, whatever they lack."""
         return int(self._columns["rows"][self._chosen(where or {}, split, value)].sum())
 
-    def mean(
-        self, measure: str, where: Mapping[str, str] | None = None, *, split: str = "", value: str = ""
-    ) -> float | None:
+    def count(self, measure: str, where: Where | None = None, *, split: str = "", value: str = "") -> int:
+        """How many rows of a group have a measure, also where its variance was not collected."""
+        return int(self._columns[f"n_{self._position(measure)}"][self._chosen(where or {}, split, value)].sum())
+
+    def mean(self, measure: str, where: Where | None = None, *, split: str = "", value: str = "") -> float | None:
         """The mean of one measure in a group, also where its variance was not collected; None without a row."""
         import numpy as np
 
@@ -134,7 +139,7 @@ class MomentTable:
     def moments(
         self,
         measures: Sequence[str],
-        where: Mapping[str, str] | None = None,
+        where: Where | None = None,
         *,
         split: str = "",
         value: str = "",
@@ -143,7 +148,8 @@ class MomentTable:
 
         Parameters
         ----------
-        where: column of `by` to its value, such as {"variant": "b"}; columns that are not named are merged over.
+        where: column of `by` to its value, such as {"variant": "b"}, or to several, such as days; columns that are
+            not named are merged over.
         split, value: a segmentation and its value; "" for all rows.
 
         Raises `UnknownNameError` for what was not collected.
@@ -198,18 +204,35 @@ class MomentTable:
         return {name: self.frame[name].to_numpy() for name in self.frame.columns}
 
     @cached_property
+    def _codes(self) -> dict[str, tuple[np.ndarray[Any, Any], dict[str, int]]]:
+        """By column of `by` the number of each row's value, and the numbers of the values."""
+        import pandas as pd
+
+        found = {}
+        for at, name in enumerate(self.by):
+            codes, values = pd.factorize(self.frame[f"by_{at}"])
+            found[name] = codes, {str(value): place for place, value in enumerate(values)}
+        return found
+
+    @cached_property
     def _groups(self) -> dict[tuple[str, str], np.ndarray[Any, Any]]:
         """Which rows belong to each segment."""
         return dict(self.frame.groupby(["split", "value"]).indices)
 
-    def _chosen(self, where: Mapping[str, str], split: str, value: str) -> np.ndarray[Any, Any]:
+    def _chosen(self, where: Where, split: str, value: str) -> np.ndarray[Any, Any]:
         import numpy as np
 
         check_in(split, ["", *self.splits], noun="segmentation")
         chosen = self._groups.get((split, value), np.array([], dtype=np.intp))
         for name, wanted in where.items():
             check_in(name, self.by, noun="group")
-            chosen = chosen[self._columns[f"by_{self.by.index(name)}"][chosen] == wanted]
+            codes, places = self._codes[name]
+            # A look-up by number: comparing text row by row costs more than all the moments.
+            is_wanted = np.zeros(len(places), dtype=bool)
+            is_wanted[[places[key] for key in ([wanted] if isinstance(wanted, str) else wanted) if key in places]] = (
+                True
+            )
+            chosen = chosen[is_wanted[codes[chosen]]]
         return chosen
 
     def _position(self, measure: str) -> int:

@@ -34,6 +34,7 @@ def collect_moments(
     by: Sequence[str] = (),
     splits: Sequence[str] = (),
     origins: Mapping[str, float] | None = None,
+    careful: bool = True,
     execute: Callable[[ir.Table], pd.DataFrame] | None = None,
 ) -> MomentTable:
     """Collect what `needs` names from a table with one row per unit (or request, or unit and day).
@@ -48,6 +49,8 @@ def collect_moments(
     by: key columns of every group, such as variant and day. splits: segment columns, each a segmentation of its own.
     origins: a number near each measure's mean, where it is known. Else the first rows are looked at: next to nothing
         for a stored table, and as much as the whole for one that is joined or grouped on the way.
+    careful: whether each group's variance must be exact in itself, though it takes a second look. False where groups
+        are only ever merged to larger ones, in which the digits of a few rows that are nearly the same do not count.
     execute: runs an expression, such as `Source.execute`; by default the engine of the table itself.
 
     Raises `UnknownNameError`, `ArgumentError`, and `ContractError` for values that are infinite or not a number.
@@ -62,7 +65,7 @@ def collect_moments(
     if not gaps and scan.has_gaps(sums):
         sums = scan.sums(starts)
     moments, exact = centre(sums, needs, starts)
-    if not exact:
+    if careful and not exact:
         moments, _ = centre(scan.precise_sums(), needs, starts)
     return MomentTable(needs, tuple(by), tuple(splits), moments)
 

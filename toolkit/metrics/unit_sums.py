@@ -5,7 +5,7 @@ An experiment, a power analysis or a holdout then reads unit-days, and joins no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -37,20 +37,22 @@ def unit_days(
     *,
     window: Window,
     as_of: datetime,
+    also: Sequence[str] = (),
 ) -> ir.Table:
     """The unit-days of a model in `window`, with the labels known at `as_of`; one day more costs that day.
 
     Returns a lazy table of the embedded engine, one row per unit × day × version × served that has a request. Columns:
     unit_id, day (a date in UTC), version, served, events (how many requests), and for each metric that is a ratio of
     sums `<key>__sum` and `<key>__n`, what the requests add to its numerator and its denominator, and `<key>__spoilt`
-    where a request can make it infinite. Other kinds of metric are left out.
+    where a request can make it infinite. Other kinds of metric are left out. `also` names further columns of
+    predictions that are kept apart, such as the cluster.
 
     Raises `ContractError`, and `ArgumentError` when the window has no request.
     """
     adding = {key: metric for key, metric in metrics.items() if isinstance(metric, RatioKind)}
     everything = Population("all", None, window, served_only=False)
     question = Question.of(source, model, adding, [everything], as_of=as_of)
-    question = replace(question, columns=tuple(dict.fromkeys([*question.columns, *_COLUMNS])))
+    question = replace(question, columns=tuple(dict.fromkeys([*question.columns, *_COLUMNS, *also])))
     rows = question.requests()
     measures = {
         name: value
@@ -58,12 +60,12 @@ def unit_days(
         if isinstance(metric, RatioKind)
         for name, value in _measures(key, metric, rows).items()
     }
-    events = rows.select(*_COLUMNS, **measures)
+    events = rows.select(*_COLUMNS, *also, **measures)
     wanted = {place.partition(" ")[0]: key for place, key in Wanted.of(question).days.items()}
     own = [column for column in question.columns if column != "label"]
     facts = source.facts("predictions", own, as_of=as_of, start=window.start, end=window.end)
     days = {day.day: DayOfEvents(day.rows, digest_value(wanted[day.day])) for day in facts.days if day.day}
-    table = UnitDays(tuple(measures), definition="metrics.unit_sums", keys=KEYS)
+    table = UnitDays(tuple(measures), definition="metrics.unit_sums", keys=(*KEYS, *also), in_order=True)
     return table.read(table.build(events, days, source.cache), source.embedded)
 
 

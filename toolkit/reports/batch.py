@@ -28,9 +28,10 @@ from toolkit.digests import document_bytes
 from toolkit.errors import ArchiveError, ParameterError, Skipped, UnknownNameError
 from toolkit.reports.claims import claim
 from toolkit.reports.limits import Limits
-from toolkit.reports.outcomes import Outcome, attempt
+from toolkit.reports.outcomes import Outcome, Run, attempt
 from toolkit.reports.parameters import check_parameters
 from toolkit.reports.request import BatchItem, Kernel, RunRequest, choose_start
+from toolkit.reports.runner import run_report
 from toolkit.reports.stops import Stop
 from toolkit.reports.templates import Template, find_template
 from toolkit.windows import format_instant
@@ -88,8 +89,15 @@ class Crew(NamedTuple):
 
 
 @contextmanager
-def open_crew(workers: int, *, watch: Watch | None = None, stop: Stop | None = None) -> Iterator[Crew]:
-    """So many threads of this process; each run has a kernel of its own, which is where the work is done."""
+def open_crew(
+    workers: int, *, watch: Watch | None = None, stop: Stop | None = None, run: Run = run_report
+) -> Iterator[Crew]:
+    """So many threads of this process; each run has a kernel of its own, which is where the work is done.
+
+    Parameters
+    ----------
+    run: runs one request and publishes.
+    """
     tell = watch or _look_away
 
     check_at_least("workers", workers, 1)
@@ -98,7 +106,7 @@ def open_crew(workers: int, *, watch: Watch | None = None, stop: Stop | None = N
     def submit(request: RunRequest, after: int) -> Future[Outcome]:
         assert request.item is not None
         progress = partial(tell, request.item.item, "running")
-        future: Future[Outcome] = pool.submit(run_item, request, after, progress=progress, stop=stop)
+        future: Future[Outcome] = pool.submit(run_item, request, after, progress=progress, stop=stop, run=run)
         return future
 
     try:
@@ -248,7 +256,7 @@ def run_item(request: RunRequest, after: int, **options: Any) -> Outcome:
     Parameters
     ----------
     after: the ledger's last sequence when the batch was planned.
-    options: `progress` and `stop`, as `run_report` takes them.
+    options: `progress` and `stop`, as `run_report` takes them, and `run`, which stands in for it.
     """
     assert request.item is not None
     workspace = open_workspace(request.workspace_root)

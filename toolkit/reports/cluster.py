@@ -14,16 +14,21 @@ from typing import Any
 
 from toolkit.errors import MissingExtraError, UsageError
 from toolkit.reports.batch import Crew, run_item
-from toolkit.reports.outcomes import Outcome
+from toolkit.reports.outcomes import Outcome, Run
 from toolkit.reports.request import RunRequest
+from toolkit.reports.runner import run_report
 from toolkit.workspace import Workspace
 
 _CONNECT_S = 10
 
 
 @contextmanager
-def open_cluster(address: str, workspace: Workspace) -> Iterator[Crew]:
+def open_cluster(address: str, workspace: Workspace, *, run: Run = run_report) -> Iterator[Crew]:
     """The workers of the Dask scheduler at `address`, such as `tcp://127.0.0.1:8786`.
+
+    Parameters
+    ----------
+    run: runs one request and publishes; a function that a worker can import.
 
     Raises `MissingExtraError` without distributed, and `UsageError` when nothing answers, there is no worker, or one
     has another toolkit or does not see the workspace.
@@ -46,7 +51,7 @@ def open_cluster(address: str, workspace: Workspace) -> Iterator[Crew]:
         with client.get_executor(pure=False) as executor:
 
             def submit(request: RunRequest, after: int) -> Future[Outcome]:
-                future: Future[Outcome] = executor.submit(run_item, request, after)
+                future: Future[Outcome] = executor.submit(run_item, request, after, run=run)
                 return future
 
             yield Crew(workers, submit)

@@ -14,10 +14,10 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from toolkit.archive import reconcile
+from toolkit.acts import run_report, settle
 from toolkit.archive.versions import AS_OF
 from toolkit.errors import NotReady
-from toolkit.reports import Published, RunRequest, check_parameters, find_template, run_report
+from toolkit.reports import Published, RunRequest, check_parameters, find_template
 from toolkit.reports.engine import Start
 from toolkit.reports.outcomes import Outcome as RunOutcome
 from toolkit.reports.outcomes import Run, attempt
@@ -50,7 +50,7 @@ def run_due(
 
     Parameters
     ----------
-    run: runs one request and publishes.
+    run: runs one request, publishes, and does what follows from the report.
     progress: called with one line at each step.
 
     Raises `LedgerError` and `ArchiveError` when the record itself cannot be read or written.
@@ -61,8 +61,8 @@ def run_due(
     start = choose_start("auto", workspace.settings, many=len(owed) > 1)
     complete_through = cache(lambda: find_as_of(workspace))
     outcomes = []
+    settle(workspace)
     with open_ledger(workspace.ledger) as ledger:
-        reconcile(workspace, ledger)
         for number, each in enumerate(owed, start=1):
             tell_of_it = _tell_about(f"{each.slot} ({number} of {len(owed)})", tell)
             outcome = _settle(

@@ -114,6 +114,7 @@ def from_standard_error(
     scale: float | None = None,
     within: tuple[float, float] | None = None,
     confidence: float = CONFIDENCE,
+    critical: float | None = None,
 ) -> Estimate:
     """The estimate value ± critical value · se, and the test of `value == null`.
 
@@ -121,13 +122,15 @@ def from_standard_error(
     ----------
     df: of the reference t; None: normal.
     null: what to test the value against; None: no test.
+    critical: how many standard errors the interval reaches, in place of the quantile: one look of several. Then there
+        is no p-value: that of a single look would contradict the interval.
     scale: size of the numbers that `value` was computed from; a standard error below its rounding is no variation.
     within: the range of the parameter; the interval is cut to it.
 
     >>> from_standard_error(1.0, 0.0, n=8, df=7, method="mean").reason
     'no interval: the observations do not vary'
     """
-    reach = critical_value(confidence, df=df)
+    reach = critical_value(confidence, df=df) if critical is None else check_reach(critical)
     if not math.isfinite(value):
         return Estimate.absent(TOO_LARGE, n=n, method=method)
     if not math.isfinite(se):
@@ -138,7 +141,8 @@ def from_standard_error(
     lower, upper = value - reach * se, value + reach * se
     if within is not None:
         lower, upper = max(lower, within[0]), min(upper, within[1])
-    p_value = None if null is None else two_sided_p(_quotient(value - null, se), df=df)
+    untested = null is None or critical is not None
+    p_value = None if untested else two_sided_p(_quotient(value - (null or 0.0), se), df=df)
     estimate = Estimate(value, se, df, lower, upper, p_value, n, method, "ok", "")
     if not (math.isfinite(lower) and math.isfinite(upper)):
         return estimate._replace(ci_lower=None, ci_upper=None, reason=f"no interval: {TOO_LARGE}")
@@ -236,6 +240,13 @@ def check_finite(name: str, given: float | None) -> float:
 def check_variance(name: str, given: float | None) -> float:
     """Return `given` as a float if it can be a variance."""
     return float(check_at_least(name, check_finite(name, given), 0))
+
+
+def check_reach(critical: float) -> float:
+    """Return `critical` as a float if an interval can reach so many standard errors."""
+    if not (math.isfinite(critical) and critical > 0):
+        raise ArgumentError(f"critical == {critical}, must be a number above 0: standard errors that intervals reach")
+    return float(critical)
 
 
 def _quotient(difference: float, se: float) -> float:

@@ -16,6 +16,7 @@ from toolkit.stats.estimate import (
     Estimate,
     check_count,
     check_finite,
+    check_reach,
     check_variance,
     critical_value,
     from_standard_error,
@@ -58,117 +59,74 @@ def relative_lift(
     if n0 == 0 or n1 == 0:
         return Estimate.absent(f"no observations in one group: n0 == {n0}, n1 == {n1}", n=n0 + n1, method="fieller")
     mean0, mean1 = check_finite("mean0", mean0), check_finite("mean1", mean1)
-    few = too_few(n0, n1)
-    if few:
-        return _lift_alone(mean0, mean1, n=n0 + n1, method="fieller", reason=f"{lacking(0.0)}: {few}")
+    gap, n, method = mean1 - mean0, n0 + n1, "fieller"
+    if few := too_few(n0, n1):
+        alone = Estimate.alone(gap, n=n, method=method, reason=f"{lacking(0.0)}: {few}")
+        return fieller(alone, mean0, se0=0.0, covariance=0.0, method=method)
     se0 = math.sqrt(check_variance("variance0", variance0) / n0)
     se1 = math.sqrt(check_variance("variance1", variance1) / n1)
-    return _fieller(
-        mean0,
-        mean1,
-        se0=se0,
-        se1=se1,
-        covariance=check_finite("covariance", covariance),
+    if abs(check_finite("covariance", covariance)) > se0 * se1 * (1 + 1e-9):  # the allowance is for rounded sums
+        raise ArgumentError(f"covariance == {covariance}, must be at most {se0 * se1} in size: that of the two means")
+    variance = se0 * se0 + se1 * se1 - 2 * covariance
+    difference = from_standard_error(
+        gap,
+        math.hypot(se0, se1) if covariance == 0 else math.sqrt(max(variance, 0.0)),
+        n=n,
         df=min(n0, n1) - 1 if covariance else satterthwaite_df((se0, n0 - 1), (se1, n1 - 1)),
-        n=n0 + n1,
-        method="fieller",
+        method=method,
+        null=0.0,
+        scale=max(abs(mean0), abs(mean1)),
         confidence=confidence,
     )
+    return fieller(difference, mean0, se0=se0, covariance=covariance, method=method, confidence=confidence)
 
 
-def clustered_relative_lift(
+def fieller(
+    difference: Estimate,
+    mean0: float,
     *,
-    n0: int,
-    n1: int,
-    mean0: float | None,
-    mean1: float | None,
-    clusters: int,
-    square_sum0: float | None,
-    square_sum1: float | None,
-    product_sum: float | None,
+    se0: float,
+    covariance: float,
+    method: str,
     confidence: float = CONFIDENCE,
+    critical: float | None = None,
 ) -> Estimate:
-    """(mean1 - mean0) / |mean0| where clusters may straddle the variants; says what `clustered_difference` says of 0.
+    """difference / |mean0| with Fieller's interval, which says of zero what the difference's own interval says.
 
-    Source: Fieller (1954) on the cluster-robust covariance matrix of the two means.
+    The difference may be an adjusted one: `mean0` is then still the control's own mean, and `covariance` says how the
+    two depend on each other.
 
     Parameters
     ----------
-    n0, n1: rows. mean0, mean1: means over rows. clusters: how many there are in all, G.
-    square_sum0, square_sum1, product_sum: Σ_c a_c², Σ_c b_c², Σ_c a_c b_c with a_c = (s0c - mean0 · n0c) / n0 and
-        b_c = (s1c - mean1 · n1c) / n1, from each cluster's rows n·c and sums s·c in the variants.
+    difference: an estimate with interval and test, made with the same confidence and the same `critical`.
+    se0: the standard error of `mean0`.
+    covariance: of `mean0` with `mean0` + difference: that of the two means, 0 if they are independent.
 
-    >>> from toolkit.stats.ratios import clustered_difference
-    >>> sizes = {"n0": 400, "n1": 420, "mean0": 0.30, "mean1": 0.36, "clusters": 40}
-    >>> lift = clustered_relative_lift(**sizes, square_sum0=6e-4, square_sum1=5e-4, product_sum=1e-4)
-    >>> gain = clustered_difference(**sizes, influence_square_sum=6e-4 + 5e-4 - 2 * 1e-4)
-    >>> round(lift.value, 4), round(lift.ci_lower, 4), round(lift.ci_upper, 4), lift.p_value == gain.p_value
-    (0.2, -0.0044, 0.4638, True)
+    >>> gain = from_standard_error(0.29, 0.125, n=6868, method="z", null=0.0)
+    >>> lift = fieller(gain, 0.41, se0=0.067, covariance=0.0, method="fieller")
+    >>> round(lift.ci_lower, 3), round(lift.ci_upper, 3), lift.p_value == gain.p_value
+    (0.093, 1.712, True)
     """
-    method = "fieller, cluster-robust"
-    check_between("confidence", confidence, 0, 1)
-    n0, n1, clusters = check_count("n0", n0), check_count("n1", n1), check_count("clusters", clusters)
-    if n0 == 0 or n1 == 0:
-        return Estimate.absent(f"no observations in one group: n0 == {n0}, n1 == {n1}", n=n0 + n1, method=method)
-    mean0, mean1 = check_finite("mean0", mean0), check_finite("mean1", mean1)
-    if clusters < 2:
-        reason = f"{lacking(0.0)}: too few clusters: {clusters}, a variance needs 2"
-        return _lift_alone(mean0, mean1, n=n0 + n1, method=method, reason=reason)
-    correction = clusters / (clusters - 1)
-    return _fieller(
-        mean0,
-        mean1,
-        se0=math.sqrt(correction * check_variance("square_sum0", square_sum0)),
-        se1=math.sqrt(correction * check_variance("square_sum1", square_sum1)),
-        covariance=correction * check_finite("product_sum", product_sum),
-        df=clusters - 1,
-        n=n0 + n1,
-        method=method,
-        confidence=confidence,
-    )
-
-
-def _lift_alone(mean0: float, mean1: float, *, n: int, method: str, reason: str) -> Estimate:
+    n = difference.n
+    if difference.value is None:
+        return difference._replace(method=method)
     if mean0 == 0:
         return Estimate.absent("the control mean is 0: there is nothing to be relative to", n=n, method=method)
-    return Estimate.alone((mean1 - mean0) / abs(mean0), n=n, method=method, reason=reason)
-
-
-def _fieller(
-    mean0: float,
-    mean1: float,
-    *,
-    se0: float,
-    se1: float,
-    covariance: float,
-    df: float | None,
-    n: int,
-    method: str,
-    confidence: float,
-) -> Estimate:
-    """The lift, its interval by Fieller, and the p-value of the absolute difference."""
-    if mean0 == 0:
-        return Estimate.absent("the control mean is 0: there is nothing to be relative to", n=n, method=method)
-    if abs(covariance) > se0 * se1 * (1 + 1e-9):  # the allowance is for sums rounded in the database
-        raise ArgumentError(f"covariance == {covariance}, must be at most {se0 * se1} in size: that of the two means")
-    variance = se0 * se0 + se1 * se1 - 2 * covariance
-    se = math.hypot(se0, se1) if covariance == 0 else math.sqrt(max(variance, 0.0))
-    scale = max(abs(mean0), abs(mean1))
-    absolute = from_standard_error(
-        mean1 - mean0, se, n=n, df=df, method=method, null=0.0, scale=scale, confidence=confidence
-    )
-    lift = Estimate.alone((mean1 - mean0) / abs(mean0), n=n, method=method, reason=absolute.reason)
-    if absolute.p_value is None or lift.value is None:
-        return lift if lift.value is None or absolute.se is None else lift._replace(se=absolute.se / abs(mean0))
+    lift = Estimate.alone(difference.value / abs(mean0), n=n, method=method, reason=difference.reason)
+    if lift.value is None or difference.se is None:
+        return lift
+    se, df = difference.se, difference.df
+    if not se:
+        return lift._replace(se=0.0)
 
     # In units of |mean0|: d the difference, v its variance, a that of the control mean, c their covariance.
     d = lift.value
     a, v = (se0 / mean0) * (se0 / mean0), (se / mean0) * (se / mean0)
     c = math.copysign(1.0, mean0) * (covariance / mean0 / mean0 - a)
-    reach = critical_value(confidence, df=df)
+    reach = critical_value(confidence, df=df) if critical is None else check_reach(critical)
     g = reach * reach * a
     spread = v - 2 * d * c + d * d * a
-    tested = lift._replace(df=df, p_value=absolute.p_value, reason=f"no interval: {TOO_LARGE}")
+    tested = lift._replace(df=df, p_value=difference.p_value, reason=f"no interval: {TOO_LARGE}")
     if not (math.isfinite(spread) and math.isfinite(g)):
         return tested
     tested = tested._replace(se=math.sqrt(max(spread, 0.0)))

@@ -22,7 +22,7 @@ def proportion(successes: int, n: int, *, confidence: float = CONFIDENCE) -> Est
     (0.0, 'no observations')
     """
     check_between("confidence", confidence, 0, 1)
-    successes, n = _check_successes("successes", successes, "n", n)
+    successes, n = check_successes("successes", successes, "n", n)
     if n == 0:
         return Estimate.absent("no observations", n=0, method="wilson")
     share = successes / n
@@ -37,7 +37,7 @@ def difference_of_proportions(x0: int, n0: int, x1: int, n1: int, *, confidence:
     """x1/n1 - x0/n0 of two independent groups: Newcombe's hybrid score interval, and the pooled z test against 0.
 
     Source: Newcombe (1998), Statistics in Medicine 17:873, method 10. The interval and the test rest on different
-    approximations: close to the edge one may call what the other does not.
+    approximations: close to the edge one may call what the other does not. `compare_proportions` has one for both.
 
     >>> gain = difference_of_proportions(48, 80, 56, 70)
     >>> round(gain.value, 9), round(gain.ci_lower, 4), round(gain.ci_upper, 4), round(gain.p_value, 5)
@@ -45,8 +45,8 @@ def difference_of_proportions(x0: int, n0: int, x1: int, n1: int, *, confidence:
     """
     method = "newcombe hybrid score, pooled z"
     check_between("confidence", confidence, 0, 1)
-    x0, n0 = _check_successes("x0", x0, "n0", n0)
-    x1, n1 = _check_successes("x1", x1, "n1", n1)
+    x0, n0 = check_successes("x0", x0, "n0", n0)
+    x1, n1 = check_successes("x1", x1, "n1", n1)
     n = n0 + n1
     if n0 == 0 or n1 == 0:
         return Estimate.absent(f"no observations in one group: n0 == {n0}, n1 == {n1}", n=n, method=method)
@@ -77,7 +77,8 @@ def _wilson(successes: int, n: int, reach: float) -> tuple[float, float]:
     return lower, 1.0 if successes == n else max(upper, share)
 
 
-def _check_successes(x_name: str, x: float, n_name: str, n: float) -> tuple[int, int]:
+def check_successes(x_name: str, x: float, n_name: str, n: float) -> tuple[int, int]:
+    """Return both as ints if they are counts and no more are successes than there are."""
     successes, observations = check_count(x_name, x), check_count(n_name, n)
     if successes > observations:
         raise ArgumentError(f"{x_name} == {successes}, must be at most {n_name} == {observations}")

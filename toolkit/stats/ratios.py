@@ -16,8 +16,6 @@ from toolkit.stats.estimate import (
     TOO_LARGE,
     Estimate,
     check_count,
-    check_finite,
-    check_variance,
     difference,
     from_standard_error,
     lacking,
@@ -116,7 +114,7 @@ def difference_of_ratios(
 ) -> Estimate:
     """ratio 1 - ratio 0 of two independent sets of clusters, with Satterthwaite's degrees of freedom.
 
-    For clusters with rows on both sides use `clustered_difference`.
+    For clusters with rows on both sides see `compare`.
 
     >>> gain = difference_of_ratios([1, 0, 2, 1, 3, 0, 1, 2], [4, 3, 6, 2, 8, 1, 5, 5],
     ...                             [2, 1, 3, 1, 2, 0, 2, 3], [5, 3, 6, 2, 5, 2, 4, 6])
@@ -127,48 +125,6 @@ def difference_of_ratios(
         ratio(numerators0, denominators0, confidence=confidence),
         ratio(numerators1, denominators1, confidence=confidence),
         method=f"difference of {_RATIO}s",
-        confidence=confidence,
-    )
-
-
-def clustered_difference(
-    *,
-    n0: int,
-    n1: int,
-    mean0: float | None,
-    mean1: float | None,
-    clusters: int,
-    influence_square_sum: float | None,
-    confidence: float = CONFIDENCE,
-) -> Estimate:
-    """mean1 - mean0 over rows where a cluster may have rows in both variants, from sums formed in the database.
-
-    Source: the cluster sandwich (Liang & Zeger 1986) of a regression on the variant, with the factor G/(G-1).
-
-    Parameters
-    ----------
-    n0, n1: rows. mean0, mean1: means over rows. clusters: how many there are in all, G.
-    influence_square_sum: Σ_c ψ_c² with ψ_c = (s1c - mean1 · n1c) / n1 - (s0c - mean0 · n0c) / n0, from each cluster's
-        rows n·c and sums s·c in the variants.
-
-    >>> gain = clustered_difference(n0=400, n1=420, mean0=0.30, mean1=0.36, clusters=40, influence_square_sum=9e-4)
-    >>> round(gain.value, 9), round(gain.se, 6), gain.df, round(gain.p_value, 4)
-    (0.06, 0.030382, 39, 0.0554)
-    """
-    method = "cluster-robust difference"
-    check_between("confidence", confidence, 0, 1)
-    n0, n1, clusters = check_count("n0", n0), check_count("n1", n1), check_count("clusters", clusters)
-    if n0 == 0 or n1 == 0:
-        return Estimate.absent(f"no observations in one group: n0 == {n0}, n1 == {n1}", n=n0 + n1, method=method)
-    mean0, mean1 = check_finite("mean0", mean0), check_finite("mean1", mean1)
-    return _cluster_robust(
-        mean1 - mean0,
-        check_variance("influence_square_sum", influence_square_sum),
-        clusters,
-        n=n0 + n1,
-        method=method,
-        null=0.0,
-        scale=max(abs(mean0), abs(mean1)),
         confidence=confidence,
     )
 
