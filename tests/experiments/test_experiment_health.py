@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pandas as pd
 import pytest
-from experiment_trial import CLUSTERED, Reading, Trial
+from experiment_trial import CLUSTERED, START, Reading, Trial
 
 from toolkit import data, experiments
 from toolkit.experiments.promises import LookDesign
@@ -213,6 +214,20 @@ def test_where_looks_are_taken_the_ratio_that_is_valid_at_any_look_decides(sound
     assert (once.outcome, watched.outcome) == ("failed", "passed")
     assert (once.observed or 1) < 0.001 < (watched.observed or 0)
     assert _found(_with_counts(watching, 60_000, 57_000), "sample_ratio").outcome == "failed"
+
+
+def test_at_planned_looks_the_chi_square_counts_too_split_over_the_looks(sound: Reading) -> None:
+    design = LookDesign(kind="group_sequential", looks=("2024-03-08",))
+    planned = replace(sound, plan=sound.plan.model_copy(update={"design": design}))
+    watching = replace(sound, plan=sound.plan.model_copy(update={"design": LookDesign(kind="always_valid")}))
+    once, always = (_found(_with_counts(each, 60_000, 58_400), "sample_ratio").observed for each in (sound, watching))
+    assert once is not None
+    assert always is not None
+    both = _found(_with_counts(planned, 60_000, 58_400), "sample_ratio")
+    assert both.observed == pytest.approx(2 * min(2 * once, always), rel=1e-12)
+    assert both.outcome == "failed"
+    early = replace(planned, units=replace(planned.units, as_of=START.to_pydatetime() + timedelta(days=9)))
+    assert _found(_with_counts(early, 60_000, 58_400), "sample_ratio").observed == always
 
 
 def test_what_was_not_counted_is_absent_and_says_so(sound: Reading) -> None:

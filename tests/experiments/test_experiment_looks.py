@@ -235,3 +235,11 @@ def test_the_false_alarms_of_planned_and_unscheduled_looks_together_stay_below_a
     planned = np.array([kind == "planned" for kind in kinds])
     assert 0.045 < crossed[:, planned].any(axis=1).mean() < 0.055
     assert crossed[:, ~planned].any(axis=1).mean() < 0.05
+
+
+def test_a_planned_look_with_all_units_is_the_last_one() -> None:
+    plan = make_plan(SEQUENTIAL)
+    half, whole = (take(plan, {"2024-03-06": 300, "2024-03-11": units}) for units in (600, 1100))
+    assert (half.is_last, whole.is_last) == (False, True)
+    assert whole.next_planned is None
+    assert whole.reach_text.endswith("so that all looks together keep 95 %; nothing is left for later looks.")

@@ -121,8 +121,15 @@ class Looks(Shown):
 
     @property
     def next_planned(self) -> datetime | None:
-        """The first planned look that comes after this one."""
+        """The first planned look that comes after this one; None where nothing of alpha is left for one."""
+        if self._has_all:
+            return None
         return next((instant for instant in self.planned if instant > self.current.as_of), None)
+
+    @property
+    def _has_all(self) -> bool:
+        """Whether all units that were planned have come: a planned look then spends what is left of alpha."""
+        return self.current.planned and self.current.fraction >= 1
 
     @property
     def plan_edited(self) -> str:
@@ -216,10 +223,11 @@ class Looks(Shown):
         wide = f"{reach:.2f} standard errors to each side"
         if self.current.kind == "planned":
             number = sum(look.planned for look in self._counted)
+            spent = "" if self.current.final or not self._has_all else "; nothing is left for later looks"
             return (
                 f"Look {number} of {max(number + len(self._ahead), number)} planned, with "
                 f"{format_number('information_share', self.current.fraction)} of the information: intervals reach "
-                f"{wide} ({self._family} spending), so that all looks together keep {level}{shared}."
+                f"{wide} ({self._family} spending), so that all looks together keep {level}{shared}{spent}."
             )
         if self.current.kind == "unscheduled":
             return (

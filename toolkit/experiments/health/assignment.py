@@ -46,9 +46,7 @@ def _sample_ratio(seen: Evidence) -> Check:
         reason = f"The sample ratio is unknown: {ratio.reason}."
         return Check("sample_ratio", False, True, None, expected, reason, query=query)
     always = stats.sequential_sample_ratio([seen.exposed[name] for name in seen.active], seen.weights)
-    # At a planned end the chi-square; whoever looks at any time needs the one that is valid at any time.
-    watched = plan.design.kind != "fixed" and always.p_value is not None
-    decisive = always.p_value if watched and always.p_value is not None else ratio.p_value
+    decisive = _decisive_p(seen, ratio.p_value, always.p_value)
     passed = decisive >= seen.alpha
     other = f"p = {always.p_value:.3g} at any look" if always.p_value is not None else "no sequential test"
     method = f"p = {ratio.p_value:.3g} ({ratio.method}), {other}"
@@ -57,6 +55,20 @@ def _sample_ratio(seen: Evidence) -> Check:
         f"planned {planned}: {method}, largest deviation {percent(ratio.largest_deviation)} of all units."
     )
     return Check("sample_ratio", passed, True, decisive, expected, text, query=query)
+
+
+def _decisive_p(seen: Evidence, once: float, always: float | None) -> float:
+    """The chi-square's p where the data are read once; else the one that is valid at any look.
+
+    At the planned looks of a group sequential design both count, each at half of alpha and the chi-square's split over
+    the looks: it finds what is there sooner.
+    """
+    design, looks = seen.plan.design, seen.plan.planned_looks
+    if design.kind == "fixed" or always is None:
+        return once
+    if design.kind == "group_sequential" and (seen.units.as_of in looks or seen.units.as_of >= looks[-1]):
+        return min(1.0, 2 * min(len(looks) * once, always))
+    return always
 
 
 def _by_part(seen: Evidence, code: str, parts: Sequence[Part]) -> Check:
