@@ -3,7 +3,6 @@ from __future__ import annotations
 import gzip
 import json
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,15 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from file_imports import import_and_die, map_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.data import open_source
 from toolkit.data.imports import RECORD, Imported, import_file
-from toolkit.data.mapping import TableMapping, Wishes, guess_mapping
-from toolkit.data.own_files import open_engine, open_file
+from toolkit.data.mapping import Wishes
+from toolkit.data.own_files import open_file
 from toolkit.data.places import settings_for_import
-from toolkit.data.profiles import profile_file
 from toolkit.errors import ArgumentError, ContractError
 from toolkit.windows import parse_instant
 from toolkit.workspace import Workspace, open_workspace
@@ -34,7 +33,6 @@ path = "data/predictions"
 [tables.outcomes]
 path = "data/outcomes"
 """
-NOTHING_SAID = Wishes()
 HEADER = "id,ts,score,region"
 GOOD = [
     f"r{number},2026-01-{1 + number // 4:02d}T{number % 4:02d}:00:00Z,0.{1 + number % 9},north" for number in range(40)
@@ -46,12 +44,6 @@ def workspace(tmp_path: Path) -> Workspace:
     (tmp_path / "w").mkdir()
     (tmp_path / "w" / "toolkit.toml").write_text(SETTINGS, encoding="utf-8")
     return open_workspace(tmp_path / "w")
-
-
-def map_file(path: Path, table: str, *, wishes: Wishes = NOTHING_SAID) -> TableMapping:
-    with open_engine(path.parent) as engine:
-        profile = profile_file(open_file(path), engine)
-    return guess_mapping(table, profile, wishes=wishes)
 
 
 @pytest.fixture
@@ -458,23 +450,13 @@ def test_an_import_keeps_the_kinds_and_columns_that_are_there(bring: Import, wor
     assert reasons(done) == {"amount is no number": 1}
 
 
-def _import_and_die(root: Path, file: Path, step: str) -> None:
-    from toolkit.data import imports
-
-    def die(*_: object) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    setattr(imports._Run, step, die)
-    import_file(open_workspace(root), map_file(file, "predictions"))
-
-
 @pytest.mark.parametrize("step", ["find_repeated", "_record"])
 def test_an_import_that_dies_leaves_nothing_and_can_be_made_again(
     workspace: Workspace, tmp_path: Path, step: str
 ) -> None:
     (tmp_path / "own.csv").write_text("\n".join([HEADER, *GOOD, "bad,2026-01-01T00:00:00Z,abc,x"]) + "\n", "utf-8")
     arguments = (workspace.root, tmp_path / "own.csv", step)
-    child = multiprocessing.get_context("spawn").Process(target=_import_and_die, args=arguments)
+    child = multiprocessing.get_context("spawn").Process(target=import_and_die, args=arguments)
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL

@@ -294,6 +294,7 @@ def test_every_engine_gives_the_same_intervals(cells: Cells, embedded: Cells) ->
                 assert _same(getattr(found, name), getattr(expected, name)), (metric, name)
 
 
+@pytest.mark.slow
 def test_an_engine_gives_the_same_bytes_every_time(engine: Engine, cells: Cells) -> None:
     for _ in range(1 if engine.name == "spark" else 3):  # minutes there
         shutil.rmtree(engine.workspace.root / "cache", ignore_errors=True)

@@ -140,11 +140,12 @@ def test_the_holdout_is_read_when_the_data_end(workspace):
     assert published.manifest["parameters"]["as_of"] == "2014-01-01T00:00:00Z"
 
 
-def test_the_example_has_two_experiments_to_choose_from(workspace):
+def test_the_example_has_three_experiments_to_choose_from(workspace):
     with pytest.raises(ParameterError) as caught:
         run_report(RunRequest(workspace.root, "experiment_readout"))
     assert str(caught.value) == (
-        "parameter 'experiment' is empty, which means the only one, but there are 2: delay-v2, delay-v2-holdout"
+        "parameter 'experiment' is empty, which means the only one, but there are 3: delay-v2, "
+        "delay-v2-holdout, delay-v2-shadow"
     )
 
 

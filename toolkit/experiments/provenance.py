@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from toolkit.data import Source, open_source, window_incidents
+from toolkit.data import LABEL, Source, open_source, window_incidents
 from toolkit.display import format_instant_day
 from toolkit.errors import DefinitionError
 from toolkit.experiments.looks import Looks
+from toolkit.experiments.measurement import Measurement
 from toolkit.experiments.plans import load
 from toolkit.experiments.taken_looks import load_looks
 from toolkit.records import ResultRow, Shown, Value, number_row
-from toolkit.windows import Window, format_instant, parse_instant
-from toolkit.workspace import JOURNAL, Read, Workspace
+from toolkit.windows import Window, format_instant
+from toolkit.workspace import Read, Workspace
 
 if TYPE_CHECKING:
     from toolkit.experiments.plans import ExperimentPlan
     from toolkit.experiments.units import Units
 
-_MEANWHILE = ("deployments", "incidents")
 _SHORT = len("sha256:") + 12  # as many characters of a digest as people compare
 
 
@@ -62,7 +62,7 @@ class Trace(Shown):
 
     Attributes
     ----------
-    reads: every part of a table that this process read for this instant, with its fingerprint.
+    reads: the part of each table that the numbers depend on, with its fingerprint.
     deployments, incidents: of the model in the window; None where the workspace has no such table.
     overlaps: other experiments on the same model.
     """
@@ -83,7 +83,7 @@ class Trace(Shown):
     def text(self) -> str:
         """The trace in one paragraph."""
         tables = list(dict.fromkeys(read.table for read in self.reads))
-        parts_read = f" from {len(self.reads)} parts of {', '.join(tables)}" if tables else ""
+        parts_read = f" from {', '.join(tables)}"
         plan = self.plan_digest[:_SHORT] or "made in memory"
         ran = "; ".join(_ran(each) for each in self.variants)
         parts = [
@@ -170,7 +170,7 @@ def trace(workspace: Workspace, plan: ExperimentPlan, units: Units) -> Trace:
         plan.digest,
         units.as_of,
         window,
-        _reads(source, units.as_of),
+        _reads(plan, source, units),
         tuple(
             VariantRun(name, variant.version, variant.weight, _configuration(variant.configuration))
             for name, variant in plan.variants.items()
@@ -182,26 +182,32 @@ def trace(workspace: Workspace, plan: ExperimentPlan, units: Units) -> Trace:
     )
 
 
-def _reads(source: Source, as_of: datetime) -> tuple[Read, ...]:
-    """What this process has read for this instant, but for what happened meanwhile.
-
-    In a report's own process that is what the report rests on. Where the same part was read twice with two outcomes,
-    as in a notebook that is open while data arrive, the one that the data have now.
-    """
-    parts: dict[tuple[str, str, str, tuple[str, ...]], list[Read]] = {}
-    for read in JOURNAL.reads:
-        if read.as_of == format_instant(as_of) and read.table not in _MEANWHILE:
-            parts.setdefault((read.table, read.start or "", read.end or "", read.columns), []).append(read)
-    return tuple(_newest(source, parts[part], as_of) for part in sorted(parts))
-
-
-def _newest(source: Source, reads: Sequence[Read], as_of: datetime) -> Read:
-    first = reads[0]
-    if len(reads) == 1:
-        return first
-    start, end = (parse_instant(text) if text else None for text in (first.start, first.end))
-    now = source.facts(first.table, first.columns, as_of=as_of, start=start, end=end).fingerprint
-    return next((read for read in reads if read.fingerprint == now), first)
+def _reads(plan: ExperimentPlan, source: Source, units: Units) -> tuple[Read, ...]:
+    """The parts of the tables that the numbers depend on, as they are now: the same whatever was kept in `cache/`."""
+    measured = Measurement.of(plan, source, window=units.window, as_of=units.as_of).question
+    window, past = units.window, measured.populations[0].window
+    own = tuple(name for name in measured.columns if name != LABEL)
+    parts: list[tuple[str, tuple[str, ...], datetime, datetime | None]] = [
+        ("exposures", (), window.start, window.end),
+        ("outcomes", (LABEL,), past.start, None),
+        ("predictions", own, past.start, past.end),
+    ]
+    found = []
+    for table, columns, start, end in parts:
+        facts = source.facts(table, columns, as_of=units.as_of, start=start, end=end)
+        found.append(
+            Read(
+                table=table,
+                columns=columns,
+                start=format_instant(start),
+                end=None if end is None else format_instant(end),
+                as_of=format_instant(units.as_of),
+                rows=facts.rows,
+                fingerprint=facts.fingerprint,
+                method=source.opened(table).connection.hash_method,
+            )
+        )
+    return tuple(found)
 
 
 def _configuration(held: Mapping[str, Any]) -> str:

@@ -1,8 +1,7 @@
 """What this process really opened: definition files and tables with their digests, repositories with their commit.
 
 A report is executed in a process of its own, so the journal of that process is the provenance of that report. It is
-the one piece of state that is shared across rooms; `reports.save` writes it out, `experiments.trace` shows it, nothing
-else reads it.
+the one piece of state that is shared across rooms; `reports.save` writes it out, nothing else reads it.
 """
 
 from __future__ import annotations
