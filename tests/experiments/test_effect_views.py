@@ -158,7 +158,7 @@ def test_a_group_that_could_be_harmed_has_the_guardrails_that_watch_it() -> None
     )
     assert {row.segment for row in group.rows()} == {"segment=few"}
     line = readout.to_table()[-1]
-    assert (line["metric"], line["note"]) == ("Metric, segment=few", "They cannot turn elsewhere.")
+    assert (line["metric"], line["note"]) == ("Metric, segment=few", "")  # why it is watched stands with the plan
     assert "Metric, segment=few (guardrail, treatment - control): " in readout.plot().alt
     assert "Metric, segment=few (guardrail) went from " in readout.text
 

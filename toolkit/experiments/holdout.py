@@ -94,7 +94,7 @@ class LongRun:
         if effect.difference.value is None:
             return f"{effect.name} of {effect.treatment} is absent: {effect.difference.reason}."
         brought = (
-            f"{effect.name}: over {self.launched_requests:,} requests the launch of {effect.treatment} has changed the "
+            f"{effect.name}: over {self.launched_requests:,} requests of {effect.treatment} the launch has changed the "
             f"sum by {_total(self.gained, unit)}; over the {self.held_requests:,} that were held out the same is "
             f"forgone: {_total(self.forgone, unit)}."
         )

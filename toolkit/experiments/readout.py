@@ -134,7 +134,7 @@ def _lines(effect: Effect, *, holm: bool, several: bool) -> list[dict[str, Value
         "p_value": "" if _looks_decide(effect) else effect.difference.p_value,
         **({"holm_p_value": _shown_p(effect)} if holm else {}),
         "unit": unit,
-        "note": "; ".join(part for part in (effect.difference.reason or effect.lift.reason, effect.why) if part),
+        "note": effect.difference.reason or effect.lift.reason,  # why a group is watched stands with the plan
     }
     beside: list[dict[str, Value]] = [
         {
