@@ -58,6 +58,15 @@ _OUTPUTS = ("stream", "display_data", "execute_result", "update_display_data", "
 _READING = "__import__('toolkit.workspace.secrets', fromlist=['read_secret']).read_secret({name!r})"
 
 
+def _parts_of(room: str) -> list[str]:
+    """The modules of a room that imports its parts when they are used; by their files, nothing is imported here."""
+    top = Path(__file__).parent.parent
+    files = sorted((top / room).rglob("*.py"))
+    return [
+        ".".join(("toolkit", *file.relative_to(top).with_suffix("").parts)) for file in files if file.stem[0] != "_"
+    ]
+
+
 class StartError(RuntimeError):
     """The operating system did not start the kernel; `transient`: it may the next time."""
 
@@ -83,7 +92,8 @@ class OwnKernelManager(AsyncKernelManager):  # type: ignore[misc, unused-ignore]
         argv = [sys.executable, *launcher, "-f", "{connection_file}"]
         spec = KernelSpec(argv=argv, display_name="Python 3", language="python")
         if self.warm:
-            config = {"preload": [*PRELOAD, *_ALSO_PRELOADED, *(f"toolkit.{room}" for room in ROOMS)]}
+            rooms = [*(f"toolkit.{room}" for room in ROOMS), *_parts_of("experiments")]
+            config = {"preload": [*PRELOAD, *_ALSO_PRELOADED, *rooms]}
             spec.metadata = {"kernel_provisioner": {"provisioner_name": WARM_PROVISIONER, "config": config}}
         return spec
 
