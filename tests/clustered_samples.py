@@ -25,6 +25,16 @@ def clustered_samples(
     return samples_of_sums(*sides)._replace(shift=shift, share=share)
 
 
+def paired_samples(first: Any, second: Any, pairs: Any = None) -> stats.TwoSamples:
+    """Pairs, or sums over clusters of so many pairs: each of them is in both variants, as in a shadow."""
+    counts = np.ones(len(first)) if pairs is None else np.asarray(pairs, float)
+    both = joint_moments(first, counts, second, counts)
+    control, treatment = joint_moments(first, counts), joint_moments(second, counts)
+    crossed = tuple(line[2:] for line in both.products[:2])
+    rows = int(counts.sum())
+    return stats.TwoSamples(control, treatment, rows, rows, crossed=crossed, groups=both.n)
+
+
 def samples_of_sums(sums0: Any, sums1: Any) -> stats.TwoSamples:
     """A column per cluster and a line per measure, the second of which counts its rows in the variant."""
     sides = [np.asarray(sums, float) for sums in (sums0, sums1)]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from clustered_samples import paired_samples
 from real_trials import anorexia, jtrain2, lalonde, respiratory
 
 from toolkit import stats
@@ -35,7 +36,7 @@ def counted(inputs: Numbers) -> tuple[int, int, int, int]:
 
 
 def paired(inputs: Numbers) -> Numbers:
-    gain = stats.paired_difference(joint_moments(inputs["baseline"], inputs["candidate"]))
+    gain = stats.compare(paired_samples(inputs["baseline"], inputs["candidate"])).difference
     return {
         "effect": gain.value,
         "statistic": gain.value / gain.se,
@@ -124,14 +125,13 @@ def clustered(inputs: Numbers) -> Numbers:
     control, treated = respiratory()
     assert len(control) + len(treated) == inputs["patients"]
     by_ratio = stats.difference_of_ratios(control["sum"], control["count"], treated["sum"], treated["count"])
-    counts = {"denominators0": control["count"], "denominators1": treated["count"]}
-    units, rows = (
-        stats.two_samples(control["sum"], treated["sum"], **counts),
-        int(control["count"].sum() + treated["count"].sum()),
+    rows = int(control["count"].sum() + treated["count"].sum())
+    patients = stats.two_samples(
+        control["sum"], treated["sum"], denominators0=control["count"], denominators1=treated["count"]
     )
     # As clusters, of which none is in both variants.
     nothing = ((0.0, 0.0), (0.0, 0.0))
-    clustered = stats.compare(units._replace(crossed=nothing, groups=units.total)).difference
+    clustered = stats.compare(patients._replace(crossed=nothing, groups=patients.total)).difference
     return {
         "effect": clustered.value,
         # CR1 has the factor (rows - 1) / (rows - 2) beside G / (G - 1), for a regression of two coefficients.

@@ -10,24 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from experiment_trial import PLAN
-from ruamel.yaml import YAML
 
-from toolkit import experiments, stats
+from toolkit import stats
 from toolkit.experiments.units import Arrivals
 from toolkit.metrics import KINDS, MetricDefinition
 from toolkit.stats.joint_moments import JointMoments, joint_moments
 
 START = date(2024, 3, 1)
-
-
-def planned(changes: Mapping[str, str] | None = None, more: str = "") -> experiments.ExperimentPlan:
-    """The trial's plan with pieces of its text replaced, and lines added."""
-    text = PLAN
-    for old, new in (changes or {}).items():
-        assert old in text
-        text = text.replace(old, new)
-    return experiments.ExperimentPlan.model_validate(YAML(typ="safe").load(text + more))
 
 
 def metric(**changes: Any) -> MetricDefinition:

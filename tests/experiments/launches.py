@@ -93,8 +93,8 @@ def simulate(design: Design, truth: Mapping[str, float], launches: int, *, seed:
 def _launch(design: Design, means: Any, variances: Any) -> Launch:
     decision = "extend"
     for units, looks, found in zip(design.units, design.looks, means, strict=True):
-        effects = _effects(design.plan, units, looks.critical(0.95), found, variances)
-        readout = Readout(design.plan.key, "plain", 0.05, effects, 0.95, looks)
+        effects = _effects(design.plan, units, looks.critical(), found, variances)
+        readout = Readout(design.plan.key, "plain", effects, looks)
         decision = judge(design.plan, Checks(design.plan.key, ()), readout).decision
         if decision in DECIDED:
             break

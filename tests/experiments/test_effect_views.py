@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from arranged_units import ArrangedUnits, planned, requests_of
+from arranged_units import ArrangedUnits, requests_of
 from arranged_units import metric as a_metric
+from looks_of import make_plan
 
 from toolkit import experiments, stats
 from toolkit.experiments.effects import Effect
@@ -30,12 +31,12 @@ def _units(*, size: int = 300, gain: float = 0.3, missing: int = 0, seed: int = 
     past[:missing] = np.nan
     rows = requests_of(values[:size], values[size:], **{PAST: past})
     rows["segment"] = np.where(np.arange(2 * size) % 3, "many", "few")
-    metrics = dict.fromkeys(planned().metrics, a_metric())
+    metrics = dict.fromkeys(make_plan().metrics, a_metric())
     return replace(ArrangedUnits(rows, metrics), **fields)
 
 
 def _primary(units: Any, more: str = "", changes: Mapping[str, str] | None = None) -> Effect:
-    return experiments.analyze(planned({**ONE_METRIC, **(changes or {})}, more), units).effects[0]
+    return experiments.analyze(make_plan(more, **ONE_METRIC, **(changes or {})), units).effects[0]
 
 
 def test_with_covariates_the_adjusted_effect_decides_and_the_unadjusted_one_stands_beside_it() -> None:
@@ -84,7 +85,7 @@ def test_with_a_cap_the_raw_effect_decides_and_the_winsorized_one_stands_beside_
     assert beside.difference.value == pytest.approx(sides[1].mean() - sides[0].mean())
     assert beside.note == "at most 11 per unit"
     assert "Winsorized (at most 11 per unit) it is +" in effect.text(0.95)
-    table = experiments.analyze(planned(ONE_METRIC, "caps: {brier: 0.9}\n"), units).to_table()
+    table = experiments.analyze(make_plan("caps: {brier: 0.9}\n", **ONE_METRIC), units).to_table()
     assert [(line["role"], line["finding"]) for line in table[:2]] == [
         ("primary", effect.word),
         ("winsorized", "decides nothing"),
@@ -93,7 +94,9 @@ def test_with_a_cap_the_raw_effect_decides_and_the_winsorized_one_stands_beside_
 
 def test_secondary_metrics_have_holms_p_and_others_their_own() -> None:
     units = _units(gain=0.18)
-    plan = planned({"secondary: [profit]": "secondary: [profit, latency]", "  - {metric: latency, margin: 2}\n": ""})
+    plan = make_plan(
+        **{"secondary: [profit]": "secondary: [profit, latency]", "  - {metric: latency, margin: 2}\n": ""}
+    )
     readout = experiments.analyze(plan, units)
     brier, profit, latency, errors = readout.effects
     assert (brier.p_adjusted, errors.p_adjusted) == (None, None)
@@ -110,7 +113,7 @@ def test_several_treatments_share_alpha_and_the_readout_says_so() -> None:
     units = _units()
     third = units.requests[units.requests["variant"] == "treatment"].assign(variant="other")
     units = replace(units, requests=pd.concat([units.requests, third], ignore_index=True))
-    readout = experiments.analyze(planned({**ONE_METRIC, **two}), units)
+    readout = experiments.analyze(make_plan(**ONE_METRIC, **two), units)
     assert readout.treatments == ("other", "treatment")
     assert readout.confidence == pytest.approx(0.975)
     effect = readout.of("treatment")[0]
@@ -123,9 +126,9 @@ def test_several_treatments_share_alpha_and_the_readout_says_so() -> None:
 def test_an_early_look_reaches_further_and_has_no_p_of_its_own() -> None:
     sequential = "design: {kind: group_sequential, looks: ['2024-03-08']}\n"
     units = replace(_units(), as_of=datetime(2024, 3, 8, tzinfo=UTC))
-    plan = planned(ONE_METRIC, sequential)
+    plan = make_plan(sequential, **ONE_METRIC)
     looks = experiments.first_look(plan, units)
-    reach = looks.critical(0.95)
+    reach = looks.critical()
     assert reach is not None
     assert reach > 2.5
     effect = experiments.analyze(plan, units, looks).effects[0]
@@ -143,7 +146,7 @@ def test_an_early_look_reaches_further_and_has_no_p_of_its_own() -> None:
 def test_a_group_that_could_be_harmed_has_the_guardrails_that_watch_it() -> None:
     vulnerable = "vulnerable: [{segment: segment, value: few, why: They cannot turn elsewhere., metrics: [latency]}]\n"
     units = _units()
-    readout = experiments.analyze(planned(ONE_METRIC, vulnerable), units)
+    readout = experiments.analyze(make_plan(vulnerable, **ONE_METRIC), units)
     group = readout.effects[-1]
     assert [(effect.metric, effect.where) for effect in readout.effects] == [
         ("brier", ""),
@@ -221,7 +224,7 @@ def test_what_is_believed_follows_from_a_prior_as_wide_as_what_was_planned() -> 
     assert rows["probability_better"].value == expected.probability_better
     assert rows["loss_if_shipped"].method == "normal likelihood; prior normal, mean 0, sd 0.5"
     assert "With a prior that is normal, mean 0, sd 0.5, it is better with a probability of " in effect.text(0.95)
-    unsided = replace(_units(), metrics=dict.fromkeys(planned().metrics, a_metric(direction="none")))
+    unsided = replace(_units(), metrics=dict.fromkeys(make_plan().metrics, a_metric(direction="none")))
     assert _primary(unsided).belief is None
 
 
@@ -248,7 +251,7 @@ def test_a_quantile_is_compared_by_the_values_around_it() -> None:
 
     p90 = a_metric(kind="quantile", q=0.9, direction="decrease", column="value")
     units: Any = Quantiles(_units().requests, {**_units().metrics, "latency": p90})
-    plan = planned(ONE_METRIC, "segments: [segment]\n")
+    plan = make_plan("segments: [segment]\n", **ONE_METRIC)
     effect = experiments.analyze(plan, units).effects[1]
     assert effect.difference == stats.compare_quantiles(sample(sides[0]), sample(sides[1]), 0.9).difference
     assert effect.control_mean == sample(sides[0]).value

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from arranged_units import ArrangedUnits, days_after, planned
+from arranged_units import ArrangedUnits, days_after
 from arranged_units import metric as a_metric
+from looks_of import make_plan
 
 from toolkit import data, experiments, stats
 from toolkit.experiments.course import Course, TreatmentCourse
@@ -43,9 +44,9 @@ def _units(
     )
     own = np.repeat(rng.normal(0, 1, units), len(ages))
     more = np.array([gain(int(age)) for age in frame["since"]]) * (frame["variant"] == "treatment")
-    for key in planned(FIXED).metrics:
+    for key in make_plan(**FIXED).metrics:
         frame[key] = 10 + own + rng.normal(0, 1, len(frame)) + more
-    return ArrangedUnits(frame, dict.fromkeys(planned(FIXED).metrics, a_metric()))
+    return ArrangedUnits(frame, dict.fromkeys(make_plan(**FIXED).metrics, a_metric()))
 
 
 def _course(units: Any, changes: dict[str, str] | None = None) -> TreatmentCourse:
@@ -54,7 +55,7 @@ def _course(units: Any, changes: dict[str, str] | None = None) -> TreatmentCours
 
 
 def _whole(units: Any, changes: dict[str, str] | None = None) -> Course:
-    return experiments.effects_over_time(planned(changes or FIXED), units)
+    return experiments.effects_over_time(make_plan(**(changes or FIXED)), units)
 
 
 def test_the_last_step_is_the_effect_of_the_readout_with_a_wider_interval() -> None:

@@ -143,6 +143,21 @@ def test_clusters_widen_a_level_by_the_design_effect(repeated_trial: Trial, tmp_
     assert design_effect(_history(repeated_trial, tmp_path / "plain"), "brier") is None
 
 
+def test_a_unit_without_a_cluster_stands_for_itself(repeated_trial: Trial, tmp_path: Path) -> None:
+    rows = repeated_trial.predictions
+    lone = rows["cluster_id"] < "c010"
+    called_like_a_unit = {"c020": rows.loc[lone, "unit_id"].iloc[0]}
+    clusters = rows["cluster_id"].mask(lone).replace(called_like_a_unit)
+    trial = Trial(rows.assign(cluster_id=clusters), repeated_trial.outcomes, repeated_trial.exposures)
+    history = _history(trial, tmp_path, {"analysis: plain": "analysis: clustered\ncluster: cluster_id"})
+    served = _served(trial)
+    served = served.assign(group=served["cluster_id"].fillna("alone " + served["unit_id"]))
+    by_group, by_unit = (_linearised(_sums(served, by, "brier")) for by in ("group", "unit_id"))
+    assert design_effect(history, "brier") == pytest.approx(
+        (by_group.var() / len(by_group)) / (by_unit.var() / len(by_unit)), rel=1e-9
+    )
+
+
 def test_only_eligible_requests_make_history(repeated_trial: Trial, tmp_path: Path) -> None:
     history = _history(repeated_trial, tmp_path, {RULE: RULE + "eligible: profit > -10\n"})
     rows = _served(repeated_trial)

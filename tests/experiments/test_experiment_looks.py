@@ -24,8 +24,8 @@ def _kinds(looks: Looks) -> tuple[str, bool, bool]:
 def test_a_fixed_design_has_one_look_with_the_usual_intervals() -> None:
     looks = make_looks(make_plan())
     assert _kinds(looks) == ("fixed", True, True)
-    assert looks.critical(0.95) is None
-    assert looks.bounds(0.95) == ()
+    assert looks.critical() is None
+    assert looks.bounds() == ()
     assert looks.is_last
     assert looks.text == "No earlier look is recorded. The data are read once, at the end: 95 % intervals."
 
@@ -33,18 +33,18 @@ def test_a_fixed_design_has_one_look_with_the_usual_intervals() -> None:
 def test_a_fixed_design_that_is_read_again_later_is_the_same_look() -> None:
     again = take(make_plan(), {"2024-03-16": 900, "2024-03-18": 900, "2024-04-18": 900})
     assert _kinds(again) == ("fixed", True, True)
-    assert (again.critical(0.95), again.current.number) == (None, 3)
+    assert (again.critical(), again.current.number) == (None, 3)
 
 
 def test_planned_looks_spend_alpha_by_the_information_so_far() -> None:
     plan = make_plan(SEQUENTIAL)
     looks = take(plan, {"2024-03-06": 330, "2024-03-11": 700, "2024-03-16": 980})
     expected = stats.boundary([0.33, 0.7, 0.98], alpha=0.05, spending="obrien_fleming", final=True).z
-    assert looks.critical(0.95) == pytest.approx(expected[-1])
-    assert [bound.z for bound in looks.bounds(0.95)] == pytest.approx(list(expected))
-    assert [(bound.number, bound.passed) for bound in looks.bounds(0.95)] == [(1, True), (2, True), (3, True)]
+    assert looks.critical() == pytest.approx(expected[-1])
+    assert [bound.z for bound in looks.bounds()] == pytest.approx(list(expected))
+    assert [(bound.number, bound.passed) for bound in looks.bounds()] == [(1, True), (2, True), (3, True)]
     second = take(plan, {"2024-03-06": 330, "2024-03-11": 700})
-    assert second.critical(0.95) == pytest.approx(stats.boundary([0.33, 0.7], alpha=0.05, final=False).z[-1])
+    assert second.critical() == pytest.approx(stats.boundary([0.33, 0.7], alpha=0.05, final=False).z[-1])
     assert second.reach_text == (
         "Look 2 of 3 planned, with 70 % of the information: intervals reach 2.44 standard errors to each side "
         "(O'Brien–Fleming spending), so that all looks together keep 95 %."
@@ -53,7 +53,7 @@ def test_planned_looks_spend_alpha_by_the_information_so_far() -> None:
 
 def test_bounds_look_ahead_with_the_information_that_is_expected() -> None:
     first = take(make_plan(SEQUENTIAL), {"2024-03-06": 300})
-    bounds = first.bounds(0.95)
+    bounds = first.bounds()
     assert [bound.passed for bound in bounds] == [True, False, False]
     assert [bound.fraction for bound in bounds[::2]] == [0.3, 1.0]
     assert 0.6 < bounds[1].fraction < 0.8
@@ -70,11 +70,11 @@ def test_the_last_look_spends_all_the_rest_however_few_units_came() -> None:
     looks = take(make_plan(SEQUENTIAL), {"2024-03-06": 200, "2024-03-11": 350, "2024-03-16": 500})
     spent = stats.boundary([0.2, 0.35, 0.5], alpha=0.05, final=True)
     assert spent.spent[-1] == pytest.approx(0.05)
-    assert looks.critical(0.95) == pytest.approx(spent.z[-1])
+    assert looks.critical() == pytest.approx(spent.z[-1])
 
 
 def test_a_design_whose_first_look_is_its_last_has_the_usual_intervals() -> None:
-    assert take(make_plan(SEQUENTIAL), {"2024-03-16": 900}).critical(0.95) is None
+    assert take(make_plan(SEQUENTIAL), {"2024-03-16": 900}).critical() is None
 
 
 @pytest.mark.parametrize("as_of", ["2024-03-04", "2024-03-08"])
@@ -82,14 +82,14 @@ def test_a_look_that_nobody_planned_is_always_valid_and_ships_nothing(as_of: str
     plan = make_plan(SEQUENTIAL)
     looks = take(plan, ({"2024-03-06": 330} if as_of > "2024-03-06" else {}) | {as_of: 450})
     assert _kinds(looks) == ("unscheduled", False, False)
-    assert looks.critical(0.95) == pytest.approx(stats.always_valid_reach(450, alpha=0.05, tune_n=5000))
+    assert looks.critical() == pytest.approx(stats.always_valid_reach(450, alpha=0.05, tune_n=5000))
     assert "may stop the experiment for harm and ship nothing" in looks.reach_text
 
 
 def test_an_unscheduled_look_spends_nothing() -> None:
     plan = make_plan(SEQUENTIAL)
     with_it = take(plan, {"2024-03-06": 330, "2024-03-08": 450, "2024-03-11": 700})
-    assert with_it.critical(0.95) == take(plan, {"2024-03-06": 330, "2024-03-11": 700}).critical(0.95)
+    assert with_it.critical() == take(plan, {"2024-03-06": 330, "2024-03-11": 700}).critical()
     assert with_it.current.number == 3
 
 
@@ -117,15 +117,15 @@ def test_the_last_look_read_again_later_repeats_its_bound() -> None:
     last = {"2024-03-06": 330, "2024-03-11": 700, "2024-03-16": 980}
     again = take(plan, last | {"2024-05-01": 980})
     assert _kinds(again) == ("planned", True, True)
-    assert again.critical(0.95) == take(plan, last).critical(0.95)
+    assert again.critical() == take(plan, last).critical()
 
 
 def test_an_always_valid_design_may_decide_at_every_look() -> None:
     looks = take(make_plan(ALWAYS), {"2024-03-04": 100, "2024-03-05": 150})
     assert _kinds(looks) == ("always_valid", False, True)
-    assert looks.critical(0.95) == pytest.approx(stats.always_valid_reach(150, alpha=0.05, tune_n=800))
-    assert looks.critical(0.95, units=100) == pytest.approx(stats.always_valid_reach(100, alpha=0.05, tune_n=800))
-    assert looks.bounds(0.95) == ()
+    assert looks.critical() == pytest.approx(stats.always_valid_reach(150, alpha=0.05, tune_n=800))
+    assert looks.critical(units=100) == pytest.approx(stats.always_valid_reach(100, alpha=0.05, tune_n=800))
+    assert looks.bounds() == ()
     assert looks.reach_text.endswith("a 95 % confidence sequence: they hold at every look.")
 
 
@@ -185,7 +185,7 @@ def _extended(days: int, allowed: int = 14) -> Looks:
 def test_a_longer_window_is_an_extension_within_the_days_that_the_first_plan_allowed() -> None:
     looks = _extended(14)
     assert _kinds(looks) == ("extension", False, True)
-    assert looks.critical(0.95) == pytest.approx(stats.always_valid_reach(1500, alpha=0.05, tune_n=5000))
+    assert looks.critical() == pytest.approx(stats.always_valid_reach(1500, alpha=0.05, tune_n=5000))
     assert "window.end: 2024-03-15" in looks.plan_edited
     assert _kinds(_extended(15)) == ("unscheduled", False, False)
 
@@ -208,7 +208,7 @@ def test_looks_are_rows_and_a_table() -> None:
     assert (facts["look_kind"], facts["look_units"], facts["look_information_share"]) == ("planned", 700, 0.7)
     assert facts["earlier_look_as_of"] == "2024-03-06T00:00:00Z"
     assert [line["report"] for line in looks.to_table()] == ["experiment_readout/eta-v2@1", "this one"]
-    assert math.isclose(float(str(facts["look_reach"])), looks.critical(looks.confidence) or 0)
+    assert math.isclose(float(str(facts["look_reach"])), looks.critical() or 0)
 
 
 def test_the_false_alarms_of_planned_and_unscheduled_looks_together_stay_below_alpha() -> None:
@@ -225,7 +225,7 @@ def test_the_false_alarms_of_planned_and_unscheduled_looks_together_stay_below_a
     reaches, kinds = [], []
     for count in range(1, len(instants) + 1):
         looks = take(plan, dict(list(instants.items())[:count]))
-        reaches.append(looks.critical(0.95))
+        reaches.append(looks.critical())
         kinds.append(looks.current.kind)
     assert kinds.count("planned") == 4
     information = np.array(list(instants.values())) / 1000

@@ -1,4 +1,4 @@
-"""The plan template's cells, run here in one process on the small experiment."""
+"""The plan template's cells on the small experiment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from template_cells import run_cells
 
 from toolkit.reports import find_template, lint_template
 from toolkit.workspace import open_workspace
@@ -18,24 +19,12 @@ TEMPLATE = Path(__file__).parents[2] / "templates" / "experiment_plan.ipynb"
 LATER = {'window: {start: "2024-03-01", end: "2024-03-15"}': 'window: {start: "2024-03-15", end: "2024-04-12"}'}
 
 
-def _code() -> list[str]:
-    cells = json.loads(TEMPLATE.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-
-
 def test_the_cells_run_in_order_and_save_every_record(
     trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial.planned(LATER).write(tmp_path)
     monkeypatch.setenv("TOOLKIT_WORKSPACE", str(tmp_path))
-    names: dict[str, object] = {}
-    parameters, *cells = _code()
-    exec(parameters, names)
-    assert (names["experiment"], names["as_of"]) == ("", "")
-    names["experiment"] = "eta-v2"
-    for cell in cells[:-1]:
-        exec(cell, names)
-    saved = eval(cells[-1], names)
+    _, saved = run_cells("experiment_plan", "eta-v2")
     assert saved.records == ("plan", "design", "splits", "watch", "stops")
     assert saved.figures == 2  # no looks but the last, and too few units to split
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from arranged_units import ArrangedUnits, planned, requests_of
+from arranged_units import ArrangedUnits, requests_of
 from arranged_units import metric as a_metric
 from experiment_trial import CLUSTERED, Reading, Trial
 from hypothesis import given
 from hypothesis import strategies as st
+from looks_of import make_plan
 
 from toolkit import experiments, stats
 from toolkit.metrics import MetricDefinition
@@ -34,7 +35,7 @@ def _effect(
     values = [*control, *treated] if per_unit is None else np.repeat([*control, *treated], per_unit)
     first = len(control) if counts is None else int(np.sum(counts[0]))
     rows = requests_of(values[:first], values[first:], per_unit=per_unit)
-    plan = planned({"secondary: [profit]": "secondary: []"})
+    plan = make_plan(**{"secondary: [profit]": "secondary: []"})
     units: Any = ArrangedUnits(rows, dict.fromkeys(plan.metrics, metric or a_metric()))
     return experiments.analyze(plan, units).effects[0]
 

@@ -1,10 +1,12 @@
-"""The template's cells, run here in one process on the small experiment; papermill runs it in the templates' tests."""
+"""The readout template's cells on the small experiment."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from template_cells import run_cells
 
 if TYPE_CHECKING:
     import pytest
@@ -13,26 +15,12 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).parents[2] / "templates" / "experiment_readout.ipynb"
 
 
-def _code() -> list[str]:
-    cells = json.loads(TEMPLATE.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-
-
 def test_the_cells_run_in_order_and_save_every_record(
     trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial.write(tmp_path)
     monkeypatch.setenv("TOOLKIT_WORKSPACE", str(tmp_path))
-    names: dict[str, object] = {}
-    parameters, *cells = _code()
-    exec(parameters, names)
-    assert (names["experiment"], names["as_of"]) == ("", "")
-    names["experiment"] = "eta-v2"
-    for cell in cells[:-1]:
-        exec(cell, names)
-    *before, save = cells[-1].splitlines()
-    exec("\n".join(before), names)
-    saved = eval(save, names)
+    names, saved = run_cells("experiment_readout", "eta-v2")
     assert str(saved).startswith("Not saved, this is not a report's run. It would hold ")
     effects = ("readout", "shift", "segments", "course")
     assert saved.records == ("plan", "checks", *effects, "looks", "context", "verdict")

@@ -31,7 +31,7 @@ def _trace(workspace: Workspace, *, measure: bool = False) -> experiments.Trace:
     units: Any = SimpleNamespace(window=window, as_of=as_of, arrivals=arrivals, digest="sha256:data")
     if measure:
         units = experiments.measure(plan, data.open_source(workspace))
-    return experiments.trace(workspace, plan, units)
+    return experiments.trace(workspace, plan, units, experiments.load_looks(workspace, plan, units))
 
 
 def _at(day: str) -> pd.Timestamp:

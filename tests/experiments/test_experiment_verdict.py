@@ -52,7 +52,7 @@ def _judge(
     looks: Looks | None = None,
     segments: SegmentEffects | None = None,
 ) -> Verdict:
-    readout = Readout(plan.key, "plain", plan.alpha, effects, 1 - plan.alpha, looks or make_looks(plan))
+    readout = Readout(plan.key, "plain", effects, looks or make_looks(plan))
     return judge(plan, Checks(plan.key, checks), readout, segments)
 
 
@@ -262,8 +262,13 @@ def _segments(primary: Effect, found: dict[str, tuple[float, float, float]], p: 
     """By value the interval and Holm's p; `p` is that of the test that the effects differ."""
     each = tuple(
         SegmentEffect(
-            replace(primary, segment="origin", value=value, difference=_effect("brier", low, high).difference),
-            (500, 500),
+            replace(
+                primary,
+                segment="origin",
+                value=value,
+                difference=_effect("brier", low, high).difference,
+                groups=(500, 500),
+            ),
             stats.Estimate.absent("made up", n=0, method="none"),
             holm,
         )
@@ -340,7 +345,7 @@ def test_conditional_power_is_what_simulation_finds() -> None:
     drift = 1.5 / (0.75 * 0.7**0.5)
     rest = np.random.default_rng(2).normal(drift * 0.3, 0.3**0.5, 400_000)
     last = 0.5 / 0.75 * 0.7**0.5 + rest
-    expected = (last > looks.bounds(0.95)[-1].z).mean()
+    expected = (last > looks.bounds()[-1].z).mean()
     assert conditional_power(plan, effect, looks) == pytest.approx(expected, abs=0.003)
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from arranged_units import ArrangedUnits, planned, requests_of
+from arranged_units import ArrangedUnits, requests_of
 from arranged_units import metric as a_metric
+from looks_of import make_plan
 
 from toolkit import data, experiments, stats
 from toolkit.experiments.segments import FEWEST_GROUPS, MOST_VALUES, SegmentEffects
@@ -29,12 +30,12 @@ def _units(gains: dict[str, float], *, sizes: dict[str, int] | None = None, seed
         size = (sizes or {}).get(name, 400)
         rows = requests_of(rng.normal(10, 1, size), rng.normal(10 + gain, 1, size))
         parts.append(rows.assign(segment=name, unit=rows["unit"].astype(str) + name))
-    plan = planned(ONLY_PRIMARY)
+    plan = make_plan(**ONLY_PRIMARY)
     return ArrangedUnits(pd.concat(parts, ignore_index=True), dict.fromkeys(plan.metrics, a_metric()))
 
 
 def _effects(units: Any, changes: dict[str, str] | None = None) -> SegmentEffects:
-    return experiments.segment_effects(planned(ONLY_PRIMARY | (changes or {})), units)
+    return experiments.segment_effects(make_plan(**(ONLY_PRIMARY | (changes or {}))), units)
 
 
 def test_one_effect_everywhere_is_not_said_to_differ() -> None:
@@ -112,7 +113,7 @@ def test_one_value_leaves_nothing_to_compare() -> None:
 
 
 def test_a_plan_without_segments_shows_none_and_says_why() -> None:
-    plan = planned({"secondary: [profit]": "secondary: []"})
+    plan = make_plan(**{"secondary: [profit]": "secondary: []"})
     units: Any = ArrangedUnits(requests_of([1, 2, 3], [2, 3, 4]), dict.fromkeys(plan.metrics, a_metric()))
     nothing = experiments.segment_effects(plan, units)
     assert nothing.tests == ()

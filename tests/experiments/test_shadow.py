@@ -145,6 +145,47 @@ def test_answers_of_one_version_alone_are_counted_and_out_of_the_comparison(shad
     assert pairs.requests("latency", "new") == len(trial.pairs)
 
 
+def test_a_unit_none_of_whose_requests_count_is_none_of_the_metrics(shadow: ShadowTrial, pair: Pair) -> None:
+    unit = shadow.predictions["unit_id"].str[1:].astype(int)
+    failing = (shadow.predictions["version"] == "2") & (unit % 5 == 0)
+    trial = replace(
+        shadow, predictions=shadow.predictions.assign(error=failing, score=shadow.predictions["score"].mask(failing))
+    )
+    _, _, pairs = pair(trial)
+    counted = trial.pairs.dropna(subset=["brier_a", "brier_b"])
+    samples = pairs.samples("brier", "new")
+    found = stats.compare(samples).difference
+    value, se = clustered_by_statsmodels(counted, "brier", "unit_id_a")
+    assert (samples.total, found.df) == (counted["unit_id_a"].nunique(), counted["unit_id_a"].nunique() - 1)
+    assert found.value == pytest.approx(value, abs=1e-12)
+    assert found.se == pytest.approx(se, rel=1e-9)
+
+
+def test_the_threshold_that_a_request_was_held_against_decides_where_no_decision_was_kept(
+    shadow: ShadowTrial, pair: Pair
+) -> None:
+    table = shadow.predictions.drop(columns="decision")
+    trial = replace(shadow, predictions=table.assign(threshold=np.where(table["version"] == "2", 0.3, 0.6)))
+    plan, _, pairs = pair(trial.planned({"secondary: [flagged]": "secondary: []"}))
+    rows = shadow.pairs
+    same = (rows["score_a"] >= 0.6) == (rows["score_b"] >= 0.3)
+    assert decisions_agree(plan, pairs).of("new").counts["agreed"] == same.sum()
+
+
+def test_a_segmentation_of_metrics_yml_is_one_too(shadow: ShadowTrial, pair: Pair, tmp_path: Path) -> None:
+    trial = shadow.planned({"segments: [region]": "segments: [speed]"})
+    workspace = trial.write(tmp_path / "named")
+    file = workspace.root / "metrics.yml"
+    file.write_text(
+        file.read_text() + "segments:\n  speed: {description: How fast it was., column: latency_ms, edges: [10]}\n"
+    )
+    plan = experiments.load(workspace, "eta-shadow")
+    pairs = measure_shadow(plan, data.open_source(workspace))
+    totals = [pairs.requests("brier", "new", segment="speed", value=value) for value in pairs.segment_values("speed")]
+    assert len(totals) == 2
+    assert sum(totals) == len(trial.pairs)
+
+
 def test_a_loss_that_is_infinite_for_one_version_is_absent_with_its_reason(shadow: ShadowTrial, pair: Pair) -> None:
     first = shadow.pairs["request_id"].iloc[0]
     label = shadow.pairs["label"].iloc[0]

@@ -75,11 +75,15 @@ def test_a_split_is_tested_as_the_readout_would_test_it(many: Trial, tmp_path: P
 
 
 def test_a_clustered_split_lets_clusters_straddle_it(many: Trial, tmp_path: Path) -> None:
-    sums = _sums(many, tmp_path, CLUSTERED)["profit"]
+    clusters = many.predictions["cluster_id"]
+    lone = many.predictions.assign(cluster_id=clusters.mask(clusters < "c100"))  # these units stand for themselves
+    trial = Trial(lone, many.outcomes, many.exposures)
+    sums = _sums(trial, tmp_path, CLUSTERED)["profit"]
     ((control, treatment),) = deal(BUCKETS, 1, (0.5, 0.5), seed=3)
     difference, se, df = sums.differences(control, treatment)
-    rows = _served(many)
-    digests = rows["cluster_id"].map(lambda cluster: hashlib.md5(cluster.encode()).hexdigest())
+    rows = _served(trial)
+    clusters = rows["cluster_id"].fillna("alone " + rows["unit_id"])
+    digests = clusters.map(lambda cluster: hashlib.md5(cluster.encode()).hexdigest())
     group = digests.str[0] + digests.str[1].map(lambda digit: str(int(digit, 16) // 4))
     side = rows["bucket"].map(dict(enumerate(treatment[0].tolist())))
     parts, levels = [], []
@@ -90,10 +94,10 @@ def test_a_clustered_split_lets_clusters_straddle_it(many: Trial, tmp_path: Path
         parts.append((sums_by_group["sum"] - level * sums_by_group["count"]) / len(inside))
         levels.append(level)
     psi = (parts[1] - parts[0]).fillna(0)
-    clusters = group.nunique()
-    by_hand = levels[1] - levels[0], (clusters / (clusters - 1) * (psi**2).sum()) ** 0.5
+    groups = group.nunique()
+    by_hand = levels[1] - levels[0], (groups / (groups - 1) * (psi**2).sum()) ** 0.5
     assert (difference[0], se[0]) == pytest.approx(by_hand, rel=1e-9)
-    assert df[0] == clusters - 1
+    assert df[0] == groups - 1
 
 
 @pytest.mark.parametrize("changes", [{}, CLUSTERED], ids=["plain", "clustered"])

@@ -65,6 +65,18 @@ def test_subjects_of_a_kind_are_told_without_their_payloads(ledger: Ledger, appe
         ledger.subjects("published")
 
 
+def test_entries_are_chosen_by_what_their_payload_holds(
+    ledger: Ledger, append: Append, tamper: Callable[..., None]
+) -> None:
+    looked = append(payload={"parameters": '{"experiment":"eta-v2"}'})
+    append(payload={"parameters": '{"model":"eta"}'})
+    assert ledger.entries(holding=b"experiment") == [looked]
+    assert ledger.entries(holding=b"experiments") == []
+    tamper("UPDATE entries SET payload = 'eta' WHERE sequence = 2")
+    with pytest.raises(LedgerError, match=r"^entry 2 of the ledger is not in its format \(payload\)"):
+        ledger.entries(holding=b"experiment")
+
+
 def test_as_of_folds_by_the_time_in_the_domain(ledger: Ledger, append: Append) -> None:
     later = append(effective_at=parse_instant("2013-06-01"))
     earlier = append(effective_at=parse_instant("2013-05-01T00:00:00.000001Z"))

@@ -19,8 +19,7 @@ SPENDINGS = st.sampled_from(stats.SPENDING)
 ALPHAS = st.floats(min_value=0.001, max_value=0.2)
 LOOKS = st.lists(st.floats(min_value=0.01, max_value=1.4), min_size=1, max_size=8).map(sorted)
 
-slowly = settings(deadline=None, max_examples=40)
-"""No deadline: the first call imports scipy, and no test here is about time."""
+slowly = settings(max_examples=40)
 
 
 def bounds_of(z: list[float], fractions: list[float]) -> stats.Boundary:
@@ -203,23 +202,7 @@ def test_looks_before_there_is_anything_to_spend_have_the_bound_of_8() -> None:
     assert stats.crossing_probability(stats.boundary([0.0, 1.0], alpha=0.05), 2.0).upper[0] == 0.0
 
 
-# The p-value and the futility bound that go with them.
-
-
-def test_a_repeated_p_is_alpha_where_z_is_on_the_bound() -> None:
-    for spending in stats.SPENDING:
-        bounds = stats.boundary(EQUAL, alpha=0.03, spending=spending)
-        for look in (2, 3, 5):
-            p = stats.repeated_p(-bounds.z[look - 1], EQUAL[:look], spending=spending, final=look == 5)
-            assert p == pytest.approx(0.03, abs=1e-7)
-    assert stats.repeated_p(1.0, [1.0]) == pytest.approx(stats.two_sided_p(1.0), abs=1e-8)
-    assert stats.repeated_p(-1.0, [1.0], sides=1) == pytest.approx(1 - stats.two_sided_p(1.0) / 2, abs=1e-8)
-
-
-def test_a_repeated_p_has_ends() -> None:
-    assert stats.repeated_p(9.0, EQUAL) == 1e-10
-    assert stats.repeated_p(0.0, [1.0]) == 1.0
-    assert stats.repeated_p(3.0, [0.001], final=False) == 1.0
+# The bounds of t and of futility that go with them.
 
 
 def test_a_studentized_bound_has_the_tail_of_its_z() -> None:
@@ -335,7 +318,6 @@ REFUSED = [
     (lambda: stats.classic_boundary(0, alpha=0.05, family="pocock"), "looks == 0, must be at least 1"),
     (lambda: stats.studentized(2.0, 0), "df == 0, must be a number above 0"),
     (lambda: stats.studentized(math.nan, 9), "z == nan, must be a finite number"),
-    (lambda: stats.repeated_p(math.inf, [1.0]), "z == inf, must be a finite number"),
     (
         lambda: stats.crossing_probability(stats.boundary([1.0], alpha=0.05), math.nan),
         "drift == nan, must be a finite number",

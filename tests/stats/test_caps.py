@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit import stats
@@ -16,12 +16,7 @@ from toolkit.errors import ArgumentError
 VALUES = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50)
 
 
-def holds(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """`given` without a deadline: no test here is about time."""
-    return lambda test: settings(deadline=None)(given(*strategies)(test))
-
-
-@holds(VALUES, VALUES, st.floats(0.01, 0.99))
+@given(VALUES, VALUES, st.floats(0.01, 0.99))
 def test_a_cap_is_the_quantile_of_all_and_touches_nothing_below(a: list[float], b: list[float], share: float) -> None:
     import pandas as pd
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit import stats
@@ -16,8 +16,6 @@ from toolkit.errors import ArgumentError
 ALPHAS = st.floats(min_value=0.001, max_value=0.3)
 SIZES = st.integers(min_value=1, max_value=10**9)
 Z = st.floats(min_value=-30, max_value=30)
-
-slowly = settings(deadline=None)
 
 
 def mixture_by_integration(s: float, v: float, rho: float, *, sides: int) -> float:
@@ -41,7 +39,6 @@ def test_the_mixture_is_the_average_of_likelihood_ratios(s: float, v: float, rho
     assert ours == pytest.approx(mixture_by_integration(s, v, rho, sides=sides), rel=1e-8)
 
 
-@slowly
 @given(st.floats(min_value=1e-3, max_value=1e9), st.floats(min_value=1e-3, max_value=1e9), ALPHAS)
 def test_a_boundary_is_where_the_evidence_is_one_in_alpha(v: float, rho: float, alpha: float) -> None:
     for sides in (1, 2):
@@ -79,7 +76,6 @@ def test_the_asymptotic_sequence_gavi_and_msprt_are_one_formula() -> None:
     assert math.exp(ours) == pytest.approx(ratio, rel=1e-12)
 
 
-@slowly
 @given(Z, SIZES, ALPHAS, st.floats(min_value=1, max_value=1e8), st.sampled_from([1, 2]))
 def test_p_is_at_most_alpha_where_the_interval_excludes_the_null(
     z: float, n: int, alpha: float, tune_n: float, sides: stats.Sides
@@ -93,7 +89,6 @@ def test_p_is_at_most_alpha_where_the_interval_excludes_the_null(
     assert reach > stats.critical_value(1 - 2 * alpha if sides == 1 else 1 - alpha)
 
 
-@slowly
 @given(st.floats(-1e6, 1e6), st.floats(min_value=0, max_value=1e6), st.integers(0, 10**9), ALPHAS)
 def test_a_confidence_sequence_is_sound(value: float, se: float, n: int, alpha: float) -> None:
     sequence = stats.confidence_sequence(value, se, n, alpha=alpha)
@@ -140,7 +135,6 @@ def by_gamma_functions(counts: list[int], shares: list[float], concentration: fl
     return math.lgamma(a) - math.lgamma(a + n) + sum(terms)
 
 
-@slowly
 @given(
     st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 9)), min_size=2, max_size=5).filter(
         lambda pairs: sum(count for count, _ in pairs) > 0

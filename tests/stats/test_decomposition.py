@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -34,7 +34,6 @@ def test_reference_case(case):
     assert found.total.value == pytest.approx(expected["after"] - expected["before"], abs=tolerance)
 
 
-@settings(deadline=None)
 @given(WEIGHTS, MEANS, WEIGHTS, MEANS)
 def test_mix_and_within_are_the_whole_change(weights0, means0, weights1, means1):
     assume(weights0.any() and weights1.any())
@@ -51,7 +50,6 @@ def test_mix_and_within_are_the_whole_change(weights0, means0, weights1, means1)
     assert math.fsum(part.share1 for part in parts) == pytest.approx(1)
 
 
-@settings(deadline=None)
 @given(WEIGHTS, MEANS, WEIGHTS, MEANS)
 def test_backwards_is_the_negative(weights0, means0, weights1, means1):
     assume(weights0.any() and weights1.any())
@@ -61,7 +59,6 @@ def test_backwards_is_the_negative(weights0, means0, weights1, means1):
     assert [part.mix for part in forth.segments] == [-part.mix for part in back.segments]
 
 
-@settings(deadline=None)
 @given(WEIGHTS, MEANS, MEANS)
 def test_equal_shares_have_no_mix_and_equal_means_nothing_within(weights, means0, means1):
     assume(weights.any())

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit import stats
-
-
-def holds(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """`given` without a deadline: the first call imports scipy, and no test here is about time."""
-    return lambda test: settings(deadline=None)(given(*strategies)(test))
 
 
 def effect(value: float, se: float, df: float | None = None) -> stats.Estimate:
@@ -63,7 +57,7 @@ def test_few_units_in_a_segment_call_differences_as_often_as_alpha_says() -> Non
     assert chi_square / runs > 0.15  # the reason for the other
 
 
-@holds(EFFECTS, st.floats(-50, 50), st.floats(0.1, 10))
+@given(EFFECTS, st.floats(-50, 50), st.floats(0.1, 10))
 def test_a_shift_changes_nothing_and_a_unit_only_scales(estimates: list[Any], shift: float, unit: float) -> None:
     found = stats.heterogeneity(estimates)
     moved = stats.heterogeneity([effect(one.value * unit + shift, one.se * unit) for one in estimates])
@@ -76,7 +70,7 @@ def test_a_shift_changes_nothing_and_a_unit_only_scales(estimates: list[Any], sh
     assert low - 1e-9 <= found.pooled.value <= high + 1e-9
 
 
-@holds(EFFECTS)
+@given(EFFECTS)
 def test_two_segments_differ_as_each_differs_from_the_other(estimates: list[Any]) -> None:
     first, second = estimates[:2]
     contrast, other = stats.against_the_rest([first, second])

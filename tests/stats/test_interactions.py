@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit import stats
@@ -19,12 +19,7 @@ TABLES = st.lists(st.lists(st.integers(0, 3000), min_size=2, max_size=4), min_si
 )
 
 
-def holds(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """`given` without a deadline: the first call imports scipy, and no test here is about time."""
-    return lambda test: settings(deadline=None)(given(*strategies)(test))
-
-
-@holds(TABLES)
+@given(TABLES)
 def test_independence_equals_scipy_and_ignores_what_is_empty(table: list[list[int]]) -> None:
     from scipy.stats import chi2_contingency
 

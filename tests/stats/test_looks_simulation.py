@@ -82,17 +82,6 @@ def test_looking_at_every_unit_never_passes_alpha_with_a_sequence_and_does_with_
     assert (lowest <= ALPHA) == bool((z[0, ::10] >= reach[::10]).any())
 
 
-def test_repeated_p_values_are_at_most_alpha_as_often_as_alpha() -> None:
-    runs, fractions = 400, [0.4, 0.7, 1.0]
-    z = paths(runs, fractions, 0.0, seed=6)
-    smallest = [
-        min(stats.repeated_p(float(row[k]), fractions[: k + 1], spending="pocock", final=k == 2) for k in range(3))
-        for row in z
-    ]
-    for alpha in (0.05, 0.2, 0.5):
-        assert abs(np.mean(np.array(smallest) <= alpha) - alpha) <= error(alpha, runs)
-
-
 def test_the_sequential_sample_ratio_never_passes_alpha_and_finds_a_loss() -> None:
     runs, days = 2_000, 60
     rng = np.random.default_rng(7)

@@ -1,4 +1,4 @@
-"""Pairs: against scipy, statsmodels and simulation; the score interval holds where the normal one does not."""
+"""Pairs: against scipy and statsmodels, and by the exact error rate."""
 
 from __future__ import annotations
 
@@ -8,19 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from clustered_samples import paired_samples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit import stats
 from toolkit.errors import ArgumentError
-from toolkit.stats.joint_moments import joint_moments, merge_moments
 
 COUNT = st.integers(0, 400)
-
-
-def holds(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """`given` without a deadline: the first call imports scipy, and no test here is about time."""
-    return lambda test: settings(deadline=None)(given(*strategies)(test))
 
 
 # --- differences ---
@@ -32,11 +27,11 @@ def test_the_difference_of_pairs_equals_scipy() -> None:
     rng = np.random.default_rng(1)
     first = rng.normal(100, 30, 50)
     second = first + rng.normal(0.5, 1, 50)
-    ours, theirs = stats.paired_difference(joint_moments(first, second)), ttest_rel(second, first)
+    ours, theirs = stats.compare(paired_samples(first, second)).difference, ttest_rel(second, first)
     bounds = theirs.confidence_interval(0.95)
     assert (ours.p_value, ours.df) == (pytest.approx(theirs.pvalue, rel=1e-9), 49)
     assert (ours.ci_lower, ours.ci_upper) == pytest.approx((bounds.low, bounds.high), rel=1e-9)
-    assert stats.paired_difference(joint_moments(second, first)).value == pytest.approx(-ours.value)
+    assert stats.compare(paired_samples(second, first)).difference.value == pytest.approx(-ours.value)
 
 
 def test_clusters_of_pairs_equal_the_ratio_over_clusters() -> None:
@@ -44,19 +39,16 @@ def test_clusters_of_pairs_equal_the_ratio_over_clusters() -> None:
     rows = rng.integers(1, 30, 40)
     first = rng.poisson(3 * rows).astype(float)
     second = first + rng.poisson(0.4 * rows) - rng.poisson(0.3 * rows)
-    parts = [joint_moments(first[:15], second[:15], rows[:15]), joint_moments(first[15:], second[15:], rows[15:])]
-    ours = stats.paired_difference(merge_moments(*parts), rows=2)
-    theirs = stats.ratio(second - first, rows, n=int(rows.sum()), null=0)
-    assert ours[:7] == pytest.approx(theirs[:7], rel=1e-9)
-    assert ours.method == "paired, cluster-robust"
-    ones = stats.paired_difference(joint_moments(first, second, np.ones(40)), rows=2)
-    assert ones[:7] == pytest.approx(stats.paired_difference(joint_moments(first, second))[:7], rel=1e-9)
+    ours = stats.compare(paired_samples(first, second, rows)).difference
+    theirs = stats.ratio(second - first, rows, null=0)
+    assert ours[:6] == pytest.approx(theirs[:6], rel=1e-9)
+    assert (ours.n, ours.method) == (2 * rows.sum(), "cluster-robust difference")
 
 
 def test_large_numbers_keep_their_differences() -> None:
     # Whole differences of numbers near 1e9: the mean and its error by hand.
     first = np.array([1e9 + 3, 1e9 + 50, 1e9 - 20, 1e9 + 7])
-    found = stats.paired_difference(joint_moments(first, first + np.array([1, 2, 4, 1])))
+    found = stats.compare(paired_samples(first, first + np.array([1, 2, 4, 1]))).difference
     assert found.value == 2.0
     assert found.se == pytest.approx(math.sqrt(2 / 4), rel=1e-9)
 
@@ -64,26 +56,25 @@ def test_large_numbers_keep_their_differences() -> None:
 def test_equal_differences_are_no_variation() -> None:
     first = np.array([0.1, 0.2, 0.7, 1.3])
     for apart in (0.0, 0.1):
-        found = stats.paired_difference(joint_moments(first, first + apart))
+        found = stats.compare(paired_samples(first, first + apart)).difference
         assert (found.value, found.se) == (pytest.approx(apart), 0.0)
         assert found.reason == "no interval and no test: the observations do not vary"
 
 
 def test_too_few_pairs_give_a_reason() -> None:
-    assert stats.paired_difference(joint_moments([], [])).reason == "no pairs"
-    one = stats.paired_difference(joint_moments([2.0], [3.5]))
-    assert (one.value, one.reason) == (1.5, "no interval and no test: too few pairs: 1, a variance needs 2")
-    cluster = stats.paired_difference(joint_moments([2.0], [3.5], [3]), rows=2)
-    assert (cluster.value, cluster.n) == (0.5, 3)
+    nobody = stats.compare(paired_samples([], [])).difference
+    assert nobody.reason == "no observations in one group: n0 == 0, n1 == 0"
+    cluster = stats.compare(paired_samples([2.0], [3.0], [2])).difference
+    assert (cluster.value, cluster.n) == (0.5, 4)
     assert cluster.reason == "no interval and no test: too few clusters: 1, a variance needs 2"
-    empty = stats.paired_difference(joint_moments([0.0, 0.0], [0.0, 0.0], [0, 0]), rows=2)
-    assert (empty.status, empty.reason) == ("absent", "no pairs: the clusters are empty")
+    empty = stats.compare(paired_samples([0.0, 0.0], [0.0, 0.0], [0, 0])).difference
+    assert (empty.status, empty.reason) == ("absent", "no observations in one group: n0 == 0, n1 == 0")
 
 
 # --- disagreement ---
 
 
-@holds(COUNT, COUNT)
+@given(COUNT, COUNT)
 def test_mcnemar_equals_statsmodels_and_orders_its_p_values(only0: int, only1: int) -> None:
     from statsmodels.stats.contingency_tables import mcnemar
 
@@ -113,74 +104,10 @@ def test_mid_p_errs_as_often_as_alpha_says_and_no_more() -> None:
         assert rate < 0.056
 
 
-@holds(COUNT, COUNT, COUNT, COUNT)
-def test_the_paired_difference_of_shares_is_sound_and_mirrored(a: int, b: int, c: int, d: int) -> None:
-    found = stats.difference_of_paired_proportions(a, b, c, d)
-    if a + b + c + d == 0:
-        assert found.reason == "no pairs"
-        return
-    assert -1 <= found.ci_lower <= found.value <= found.ci_upper <= 1
-    mirrored = stats.difference_of_paired_proportions(a, c, b, d)
-    assert (mirrored.ci_lower, mirrored.ci_upper) == pytest.approx((-found.ci_upper, -found.ci_lower), abs=1e-12)
-    flipped = stats.difference_of_paired_proportions(d, c, b, a)  # 0 for 1 and 1 for 0
-    assert flipped[1:7] == pytest.approx(mirrored[1:7], abs=1e-12)
-    first = np.repeat([1, 1, 0, 0], [a, b, c, d])
-    second = np.repeat([1, 0, 1, 0], [a, b, c, d])
-    by_pairs = stats.paired_difference(joint_moments(first, second))
-    assert found.value == pytest.approx(by_pairs.value, abs=1e-12)
-    if found.se and by_pairs.se:
-        assert found.se == pytest.approx(by_pairs.se * math.sqrt((found.n - 1) / found.n), rel=1e-9)
-
-
-def tango(only0: int, only1: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Tango's score interval (1998), by search: the other interval that is recommended for pairs."""
-    from scipy import optimize
-
-    reach, gap = stats.critical_value(confidence), (only1 - only0) / n
-
-    def score(delta: float) -> float:
-        # The likelihood's share of only0 where the difference is delta, a root of a quadratic.
-        a, b = 2 * n, -only1 - only0 + (2 * n - only1 + only0) * delta
-        share = (math.sqrt(b * b - 4 * a * (-only0 * delta * (1 - delta))) - b) / (2 * a)
-        return (only1 - only0 - n * delta) / math.sqrt(n * (2 * share + delta * (1 - delta)))
-
-    edge = 1 - 1e-9
-    lower = optimize.brentq(lambda delta: score(delta) - reach, -edge, gap)
-    return lower, optimize.brentq(lambda delta: score(delta) + reach, gap, edge)
-
-
-@pytest.mark.parametrize("counts", [(36, 2, 12, 0), (20, 6, 12, 43), (2, 1, 7, 11), (400, 30, 55, 515)])
-def test_the_interval_is_close_to_tangos(counts: tuple[int, int, int, int]) -> None:
-    found = stats.difference_of_paired_proportions(*counts)
-    width = found.ci_upper - found.ci_lower
-    assert (found.ci_lower, found.ci_upper) == pytest.approx(tango(counts[1], counts[2], sum(counts)), abs=0.1 * width)
-
-
-@pytest.mark.parametrize("cells", [(0.85, 0.02, 0.05, 0.08), (0.3, 0.1, 0.1, 0.5), (0.02, 0.03, 0.05, 0.9)])
-def test_the_interval_holds_the_truth_as_often_as_it_says(cells: tuple[float, ...]) -> None:
-    rng, runs = np.random.default_rng(3), 3000
-    truth, held = cells[2] - cells[1], 0
-    for counts in rng.multinomial(60, cells, runs):
-        found = stats.difference_of_paired_proportions(*(int(count) for count in counts))
-        held += found.ci_lower <= truth <= found.ci_upper
-    assert held / runs > 0.94
-
-
-def test_pairs_that_all_agree_have_an_interval_and_no_test() -> None:
-    found = stats.difference_of_paired_proportions(12, 0, 0, 8)
-    assert (found.value, found.se, found.p_value) == (0.0, None, None)
-    assert found.ci_lower < 0 < found.ci_upper
-    assert found.reason == "no test and no standard error: every pair is the same (the interval does not need one)"
-    apart = stats.difference_of_paired_proportions(0, 0, 20, 0)
-    assert (apart.value, apart.se, apart.ci_upper) == (1.0, None, 1.0)
-    assert apart.p_value < 1e-5
-    assert apart.reason == "no standard error: every pair is the same (the interval does not need one)"
-
-
 # --- agreement ---
 
 
-@holds(st.lists(st.lists(st.integers(0, 60), min_size=3, max_size=3), min_size=3, max_size=3))
+@given(st.lists(st.lists(st.integers(0, 60), min_size=3, max_size=3), min_size=3, max_size=3))
 def test_kappa_equals_statsmodels(table: list[list[int]]) -> None:
     from statsmodels.stats.inter_rater import cohens_kappa
 
@@ -216,10 +143,6 @@ WRONG = [
     ),
     (lambda: stats.agreement([[1]]), "table has rows of lengths [1], must have as many rows as columns, 2 or more"),
     (lambda: stats.mcnemar(1, 2.5), "only1 == 2.5, must be a whole number of at least 0"),
-    (
-        lambda: stats.difference_of_paired_proportions(1, -1, 0, 0),
-        "only0 == -1, must be a whole number of at least 0",
-    ),
 ]
 
 

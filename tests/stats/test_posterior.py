@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit import stats
@@ -17,11 +17,6 @@ from toolkit.errors import ArgumentError
 
 VALUE = st.floats(-1e6, 1e6)
 ERROR = st.floats(1e-6, 1e6)
-
-
-def holds(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """`given` without a deadline: the first call imports scipy, and no test here is about time."""
-    return lambda test: settings(deadline=None)(given(*strategies)(test))
 
 
 def assert_sound(found: stats.Posterior) -> None:
@@ -74,7 +69,7 @@ def test_a_certain_difference_costs_nothing_or_all_of_it() -> None:
     assert stats.normal_posterior(-12.0, 1.0).probability_better == pytest.approx(1.776482112077679e-33, rel=1e-12)
 
 
-@holds(VALUE, ERROR, VALUE, ERROR)
+@given(VALUE, ERROR, VALUE, ERROR)
 def test_a_prior_draws_towards_itself_and_the_mirror_image_agrees(
     value: float, se: float, prior_mean: float, prior_sd: float
 ) -> None:
@@ -154,7 +149,7 @@ def test_losses_differ_by_the_mean_and_many_units_are_normal() -> None:
     assert found.reason == "no interval: the probabilities and losses are exact and need none"
 
 
-@holds(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
 def test_shares_are_sound_and_mirrored(x0: int, rest0: int, x1: int, rest1: int) -> None:
     found = stats.share_posterior(x0, x0 + rest0, x1, x1 + rest1)
     swapped = stats.share_posterior(x1, x1 + rest1, x0, x0 + rest0, increase=False)

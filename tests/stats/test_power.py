@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from toolkit import stats
@@ -19,11 +19,6 @@ STUDENT = PowerDesign(test="t")
 NOT_WORSE = PowerDesign(alpha=0.025, hypothesis="not_inferior", margin=0.2)
 SAME = PowerDesign(hypothesis="equivalent", margin=0.3)
 RUNS = 20_000
-
-
-def holds(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """`given` without a deadline: the first call imports scipy, and no test here is about time."""
-    return lambda test: settings(deadline=None)(given(*strategies)(test))
 
 
 # --- against others ---
@@ -117,7 +112,7 @@ SHARES = st.lists(st.floats(0.05, 1), min_size=2, max_size=4).map(tuple)
 POWERS = st.floats(0.2, 0.99)
 
 
-@holds(OUTCOMES, SHARES, POWERS, st.floats(0.01, 0.35), st.floats(1, 1.3))
+@given(OUTCOMES, SHARES, POWERS, st.floats(0.01, 0.35), st.floats(1, 1.3))
 def test_units_effect_and_power_belong_together(
     outcome: stats.Outcome, shares: tuple[float, ...], power: float, size: float, inflation: float
 ) -> None:
@@ -132,7 +127,7 @@ def test_units_effect_and_power_belong_together(
     assert sum(found.units) >= found.n * (1 - 1e-9)
 
 
-@holds(OUTCOMES, POWERS, st.floats(0.01, 0.3), st.floats(-0.5, 0.5), st.booleans())
+@given(OUTCOMES, POWERS, st.floats(0.01, 0.3), st.floats(-0.5, 0.5), st.booleans())
 def test_units_margin_and_power_belong_together(
     outcome: stats.Outcome, power: float, size: float, part: float, increase: bool
 ) -> None:
@@ -151,7 +146,7 @@ def test_units_margin_and_power_belong_together(
         assert back.margin == pytest.approx(margin, rel=1e-7)
 
 
-@holds(OUTCOMES, POWERS, st.floats(0.01, 0.3), st.integers(100, 10**5), st.booleans())
+@given(OUTCOMES, POWERS, st.floats(0.01, 0.3), st.integers(100, 10**5), st.booleans())
 def test_the_smallest_effect_shown_not_to_be_inferior_has_its_power(
     outcome: stats.Outcome, power: float, size: float, n: int, increase: bool
 ) -> None:
@@ -172,7 +167,7 @@ def test_a_margin_wider_than_all_shares_is_kept_by_the_worst() -> None:
     assert stats.detectable_effect(share_outcome(0.0625), 400, design).effect == -0.0625
 
 
-@holds(st.floats(0.1, 2), st.floats(0.3, 0.95))
+@given(st.floats(0.1, 2), st.floats(0.3, 0.95))
 def test_students_directions_belong_together(effect: float, power: float) -> None:
     for design in (STUDENT, STUDENT._replace(shares=(3, 1)), STUDENT._replace(hypothesis="not_inferior", margin=0.1)):
         found = stats.units_needed(mean_outcome(1, treatment_variance=2), effect, design, power=power)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit import stats
@@ -113,7 +113,6 @@ def test_what_cannot_be_is_named() -> None:
         stats.quantile_from_ends(1.0, math.nan, 1.0, q=0.5, n=[100] * 6, below=[49, 51, 50, 48, 52, 50])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-1e9, 1e9), st.integers(0, 8)), min_size=1, max_size=60), st.floats(0.01, 0.99))
 def test_order_of_rows_changes_nothing_and_the_value_lies_inside(rows: list[tuple[float, int]], q: float) -> None:
     values, days = zip(*rows, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize
 
@@ -67,7 +67,6 @@ def test_the_p_value_is_the_pooled_test_of_statsmodels() -> None:
         assert found.p_value == pytest.approx(theirs.pvalue, rel=1e-9)
 
 
-@settings(deadline=None)
 @given(COUNTS, st.sampled_from([0.5, 0.8, 0.95, 0.999]))
 def test_both_scales_and_the_p_value_agree(counts: tuple[int, int, int, int], confidence: float) -> None:
     x0, rest0, x1, rest1 = counts

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from toolkit import stats
@@ -22,11 +20,6 @@ ENOUGH = st.integers(min_value=2, max_value=10**5)
 SCORE = st.floats(min_value=0, max_value=1)
 SCORED = st.lists(st.tuples(SCORE, st.booleans()), min_size=1, max_size=40)
 CLUSTERS = st.lists(st.tuples(ANY, ANY), min_size=1, max_size=20)
-
-
-def holds(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """`given` without a deadline: the first call imports scipy, and no test here is about time."""
-    return lambda test: settings(deadline=None)(given(*strategies)(test))
 
 
 def assert_sound(estimate: stats.Estimate) -> None:
@@ -49,18 +42,18 @@ def assert_sound(estimate: stats.Estimate) -> None:
     assert p_value is None or 0 <= p_value <= 1
 
 
-@holds(SIZE, ANY, ANY_VARIANCE, ANY)
+@given(SIZE, ANY, ANY_VARIANCE, ANY)
 def test_mean_is_sound(n: int, mean: float, variance: float, null: float) -> None:
     assert_sound(stats.mean(n, mean, variance, null=null))
 
 
-@holds(SIZE, ANY, ANY_VARIANCE, SIZE, ANY, ANY_VARIANCE)
+@given(SIZE, ANY, ANY_VARIANCE, SIZE, ANY, ANY_VARIANCE)
 def test_welch_and_lift_are_sound(n0: int, m0: float, v0: float, n1: int, m1: float, v1: float) -> None:
     assert_sound(stats.welch(n0, m0, v0, n1, m1, v1))
     assert_sound(stats.relative_lift(n0, m0, v0, n1, m1, v1))
 
 
-@holds(CLUSTERS, CLUSTERS)
+@given(CLUSTERS, CLUSTERS)
 def test_ratios_are_sound(some: list[tuple[float, float]], others: list[tuple[float, float]]) -> None:
     (a, b), (c, d) = zip(*some, strict=True), zip(*others, strict=True)
     assert_sound(stats.ratio(a, b, null=0.5))
@@ -68,7 +61,7 @@ def test_ratios_are_sound(some: list[tuple[float, float]], others: list[tuple[fl
     assert_sound(stats.from_influence(a[0], b, 5, "any", null=c[0]))
 
 
-@holds(st.integers(0, 500), st.integers(0, 500), st.integers(0, 500), st.integers(0, 500))
+@given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 500), st.integers(0, 500))
 def test_proportions_are_sound(x0: int, rest0: int, x1: int, rest1: int) -> None:
     a, b = stats.proportion(x0, x0 + rest0), stats.proportion(x1, x1 + rest1)
     gain = stats.difference_of_proportions(x0, x0 + rest0, x1, x1 + rest1)
@@ -79,7 +72,7 @@ def test_proportions_are_sound(x0: int, rest0: int, x1: int, rest1: int) -> None
     assert gain.value is None or -1 <= gain.ci_lower <= gain.ci_upper <= 1
 
 
-@holds(SCORED, st.integers(1, 12))
+@given(SCORED, st.integers(1, 12))
 def test_scores_are_sound(rows: list[tuple[float, bool]], bins: int) -> None:
     scores, labels = zip(*rows, strict=True)
     for by in ("width", "mass"):
@@ -99,7 +92,7 @@ def test_scores_are_sound(rows: list[tuple[float, bool]], bins: int) -> None:
         assert_sound(estimate)
 
 
-@holds(st.lists(st.tuples(st.integers(0, 3000), st.just(0.0) | st.floats(1e-9, 1e9)), min_size=1, max_size=5))
+@given(st.lists(st.tuples(st.integers(0, 3000), st.just(0.0) | st.floats(1e-9, 1e9)), min_size=1, max_size=5))
 def test_sample_ratio_is_sound(variants: list[tuple[int, float]]) -> None:
     counts, weights = zip(*variants, strict=True)
     assume(sum(weights) > 0)
@@ -112,14 +105,14 @@ def test_sample_ratio_is_sound(variants: list[tuple[int, float]]) -> None:
     assert check.df == sum(share > 0 for share in check.expected_shares) - 1
 
 
-@holds(ENOUGH, MEAN, VARIANCE, ENOUGH, MEAN, VARIANCE)
+@given(ENOUGH, MEAN, VARIANCE, ENOUGH, MEAN, VARIANCE)
 def test_swapping_the_groups_flips_the_sign(n0: int, m0: float, v0: float, n1: int, m1: float, v1: float) -> None:
     gain, loss = stats.welch(n0, m0, v0, n1, m1, v1), stats.welch(n1, m1, v1, n0, m0, v0)
     assert (gain.value, gain.ci_lower, gain.ci_upper) == (-loss.value, -loss.ci_upper, -loss.ci_lower)
     assert math.isclose(gain.p_value, loss.p_value, rel_tol=1e-9, abs_tol=1e-300)
 
 
-@holds(st.integers(0, 60), st.integers(1, 60), st.integers(0, 60), st.integers(1, 60))
+@given(st.integers(0, 60), st.integers(1, 60), st.integers(0, 60), st.integers(1, 60))
 def test_swapping_proportions_flips_the_sign(x0: int, rest0: int, x1: int, rest1: int) -> None:
     gain = stats.difference_of_proportions(x0, x0 + rest0, x1, x1 + rest1)
     loss = stats.difference_of_proportions(x1, x1 + rest1, x0, x0 + rest0)
@@ -135,14 +128,14 @@ def test_swapping_proportions_flips_the_sign(x0: int, rest0: int, x1: int, rest1
 WHOLE = st.integers(min_value=-(10**6), max_value=10**6)
 
 
-@holds(ENOUGH, WHOLE, VARIANCE, ENOUGH, WHOLE, VARIANCE, WHOLE)
+@given(ENOUGH, WHOLE, VARIANCE, ENOUGH, WHOLE, VARIANCE, WHOLE)
 def test_adding_a_constant_changes_nothing(
     n0: int, m0: int, v0: float, n1: int, m1: int, v1: float, shift: int
 ) -> None:
     assert stats.welch(n0, m0, v0, n1, m1, v1) == stats.welch(n0, m0 + shift, v0, n1, m1 + shift, v1)
 
 
-@holds(ENOUGH, MEAN, VARIANCE, ENOUGH, MEAN, VARIANCE)
+@given(ENOUGH, MEAN, VARIANCE, ENOUGH, MEAN, VARIANCE)
 def test_lift_and_difference_say_the_same_about_zero(
     n0: int, m0: float, v0: float, n1: int, m1: float, v1: float
 ) -> None:
@@ -159,7 +152,7 @@ def test_lift_and_difference_say_the_same_about_zero(
         assert lift.excludes_zero == gain.excludes_zero
 
 
-@holds(SCORED)
+@given(SCORED)
 def test_auc_is_a_share_that_only_the_order_decides(rows: list[tuple[float, bool]]) -> None:
     scores, labels = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
     area = stats.auc(scores, labels)
@@ -171,7 +164,7 @@ def test_auc_is_a_share_that_only_the_order_decides(rows: list[tuple[float, bool
     assert math.isclose(flipped.value, 1 - area.value, abs_tol=1e-12)
 
 
-@holds(st.lists(st.tuples(st.integers(-50, 50), st.integers(1, 50)), min_size=2, max_size=20), st.integers(1, 9))
+@given(st.lists(st.tuples(st.integers(-50, 50), st.integers(1, 50)), min_size=2, max_size=20), st.integers(1, 9))
 def test_ratio_scales_with_its_numerators(clusters: list[tuple[int, int]], factor: int) -> None:
     top, bottom = np.array([c[0] for c in clusters]), np.array([c[1] for c in clusters])
     once, more = stats.ratio(top, bottom), stats.ratio(2**factor * top, bottom)
@@ -179,7 +172,7 @@ def test_ratio_scales_with_its_numerators(clusters: list[tuple[int, int]], facto
     assert (more.se, once.se) == (None, None) or more.se == 2**factor * once.se
 
 
-@holds(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=20), st.sampled_from(stats.ADJUSTMENTS))
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=20), st.sampled_from(stats.ADJUSTMENTS))
 def test_adjusting_keeps_the_order_and_never_helps(p_values: list[float | None], method: str) -> None:
     adjusted = stats.adjust_p(p_values, method)
     assert [p is None for p in adjusted] == [p is None for p in p_values]

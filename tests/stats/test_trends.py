@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit import stats
@@ -18,12 +15,7 @@ POINTS = st.lists(
 ).filter(lambda points: len({at for _, _, at in points}) > 1)
 
 
-def holds(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """`given` without a deadline: the first call imports scipy, and no test here is about time."""
-    return lambda test: settings(deadline=None)(given(*strategies)(test))
-
-
-@holds(POINTS)
+@given(POINTS)
 def test_the_line_equals_weighted_least_squares(points: list[tuple[float, float, int]]) -> None:
     import statsmodels.api as sm
 

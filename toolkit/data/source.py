@@ -8,7 +8,7 @@ looked at once and the others not again. Nothing here brings events into Python.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -100,12 +100,13 @@ class Source:
 
         Raises `NotReady` when there is no prediction at all, `ContractError` when they cannot be read or have no time.
         """
-        table, contract = self.opened("predictions").table, CONTRACTS["predictions"]
-        check_columns(contract, table, [*contract.key, contract.time])
-        newest = self.execute(table.aggregate(newest=table[contract.time].max()), reading=contract.name)["newest"][0]
-        if newest is None or newest != newest:  # noqa: PLR0124 - NaT is the one value that differs from itself
+        opened, contract = self.opened("predictions"), CONTRACTS["predictions"]
+        check_columns(contract, opened.table, [*contract.key, contract.time])
+        key = {"newest": contract.time, "table": contract.name, "mapping": opened.mapping}
+        newest = self._of_states(key, opened, lambda: self._newest(contract, opened))
+        if newest is None:
             raise NotReady("predictions holds no rows yet, so no day is complete")
-        return start_of_day(newest.to_pydatetime())
+        return start_of_day(datetime.fromisoformat(newest))
 
     def read(
         self,
@@ -227,7 +228,7 @@ class Source:
     def _facts_of_files(self, contract: Table, opened: OpenedTable, wanted: Sequence[str]) -> list[DayFacts]:
         """The facts of all days of all files; files whose state on disk is known are not read."""
         states = opened.states()
-        common = self._facts_key(contract, opened, wanted, {})
+        common = self._facts_key(contract, opened, wanted)
         keys = {file: common | {"files": {file: states[file]}} for file in states if states[file]}
         known = self.cache.recall("facts", keys)
         if missing := [file for file in states if file not in known]:
@@ -240,27 +241,38 @@ class Source:
 
     def _facts_of_end(self, contract: Table, opened: OpenedTable, wanted: Sequence[str], end: Part) -> list[DayFacts]:
         """The facts of a piece of a day at the end of a part."""
-        states = opened.states()
-        keys = {"end": self._facts_key(contract, opened, wanted, states) | {"part": end.to_dict()}}
-        if not all(states.values()):
-            keys = {}
-        known = self.cache.recall("facts", keys)
-        if "end" not in known:
-            within = end.of(opened.table, contract.time)
-            known["end"] = [day.to_dict() for _, day in self._measure(contract, opened, within, wanted)]
-            self.cache.keep("facts", keys, known)
-        return [DayFacts.from_dict(day) for day in known["end"]]
+        key = self._facts_key(contract, opened, wanted) | {"part": end.to_dict()}
 
-    def _facts_key(
-        self, contract: Table, opened: OpenedTable, wanted: Sequence[str], states: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        def measure() -> list[dict[str, Any]]:
+            within = end.of(opened.table, contract.time)
+            return [day.to_dict() for _, day in self._measure(contract, opened, within, wanted)]
+
+        return [DayFacts.from_dict(day) for day in self._of_states(key, opened, measure)]
+
+    def _of_states(self, key: Mapping[str, Any], opened: OpenedTable, find: Callable[[], Any]) -> Any:
+        """What is found in all files of a table, as JSON types: kept while the state of each is known and the same."""
+        states = opened.states()
+        keys = {"found": {**key, "files": states}} if states and all(states.values()) else {}
+        known = self.cache.recall("facts", keys)
+        if "found" not in known:
+            known["found"] = find()
+            self.cache.keep("facts", keys, known)
+        return known["found"]
+
+    def _newest(self, contract: Table, opened: OpenedTable) -> str | None:
+        """The instant of the newest row as ISO text; None without one."""
+        newest = opened.table.aggregate(newest=opened.table[contract.time].max())
+        found = self.execute(newest, reading=contract.name)["newest"][0]
+        # NaT is the one value that differs from itself
+        return None if found is None or found != found else found.to_pydatetime().isoformat()  # noqa: PLR0124
+
+    def _facts_key(self, contract: Table, opened: OpenedTable, wanted: Sequence[str]) -> dict[str, Any]:
         return {
             "table": contract.name,
             "mapping": opened.mapping,
             "columns": list(wanted),
             "method": opened.connection.hash_method,
             "rules": [rule.text for rule in row_rules(contract, opened.table, wanted)],
-            "files": states,
         }
 
     def _measure(

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from toolkit.experiments.unit_table import READING, WEEK_DAYS, UnitTable
+from toolkit.experiments.unit_table import READING, UnitTable
 
 if TYPE_CHECKING:
-    import ibis.expr.types as ir
     import numpy as np
     from numpy.typing import NDArray
 
@@ -74,17 +73,14 @@ class BucketSums:
 
 def bucket_sums(table: UnitTable) -> dict[str, BucketSums]:
     """The sums of each metric by bucket of all units of the window."""
-    if table.plan.cluster:
-        return _grids(table)
-    weeks = int(table.window.days) // WEEK_DAYS
-    units = table.units(weeks)
-    units = units.mutate(bucket=_unit_bucket(units.unit_id))
-    return _parts(table, units)
+    return _grids(table) if table.plan.cluster else _parts(table)
 
 
-def _parts(table: UnitTable, units: ir.Table) -> dict[str, BucketSums]:
+def _parts(table: UnitTable) -> dict[str, BucketSums]:
     import numpy as np
 
+    units = table.inside.group_by("unit_id").aggregate(**table.sums(table.inside))
+    units = units.mutate(bucket=_unit_bucket(units.unit_id))
     added: dict[str, Any] = {"units": units.count()}
     for i in range(len(table.adding)):
         s, n = units[f"s_{i}"], units[f"n_{i}"]
@@ -101,16 +97,11 @@ def _parts(table: UnitTable, units: ir.Table) -> dict[str, BucketSums]:
 
 
 def _grids(table: UnitTable) -> dict[str, BucketSums]:
-    import ibis
     import numpy as np
 
     inside = table.inside
-    cluster = ibis.coalesce(inside[table.plan.cluster or "unit_id"], inside.unit_id)
-    inside = inside.mutate(bucket=_unit_bucket(inside.unit_id), group=_cluster_bucket(cluster))
-    cells = table.source.execute(
-        inside.group_by("bucket", "group").aggregate(units=inside.unit_id.nunique(), **table.sums(inside)),
-        reading=READING,
-    )
+    inside = inside.mutate(bucket=_unit_bucket(inside.unit_id), group=_cluster_bucket(table.group(inside)))
+    cells = table.source.execute(inside.group_by("bucket", "group").aggregate(**table.sums(inside)), reading=READING)
     groups, row = np.unique(cells["group"].to_numpy(dtype=str), return_inverse=True)
     column = [int(bucket, 16) for bucket in cells["bucket"]]
     units = int(table.source.execute(inside.aggregate(units=inside.unit_id.nunique()), reading=READING)["units"][0])

@@ -1,4 +1,7 @@
-"""Differences as people read them: those of shares in percentage points, so that no one takes one for a lift."""
+"""Differences as people read them: those of shares in percentage points, so that no one takes one for a lift.
+
+And p-values, which stand behind a difference.
+"""
 
 from __future__ import annotations
 
@@ -44,3 +47,13 @@ def change_axis(unit: str) -> tuple[float, str]:
     if unit == "share":
         return 100.0, ", pp"
     return 1.0, f", {unit}" if unit else ""
+
+
+def p_text(value: float | None) -> str:
+    """A p-value as it stands behind the letter.
+
+    >>> p_text(0.02), p_text(1e-9)
+    ('= 0.02', '< 0.0001')
+    """
+    text = format_number("p_value", value)
+    return text if text.startswith("<") else f"= {text}"

@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from toolkit import stats
-from toolkit.display import Picture, format_number, notice
-from toolkit.experiments.changes import format_change, format_change_interval, signed_change
+from toolkit.display import Picture, notice
+from toolkit.experiments.changes import format_change, format_change_interval, p_text, signed_change
 from toolkit.experiments.effects import Effect
 from toolkit.experiments.estimates import ONLY_WHOLE, Comparison
 from toolkit.experiments.path import draw_ages, draw_path
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 FEWEST_DAYS = 5
 """Days since exposure that a slope needs: through fewer points nearly any line fits."""
-
-_AGES = "days-since-exposure"
 
 
 @dataclass(frozen=True)
@@ -99,6 +97,11 @@ class TreatmentCourse:
         return "grows" if slope.value * value > 0 else "fades"
 
     @property
+    def comes_back(self) -> bool:
+        """Whether there are effects with an interval on more than one day since exposure."""
+        return sum(age.difference.ci_lower is not None for age in self.ages) > 1
+
+    @property
     def text(self) -> str:
         """When the effect could be seen, and whether it fades or grows."""
         return " ".join(part for part in (self._path_text, self._age_text) if part)
@@ -123,14 +126,13 @@ class TreatmentCourse:
     def _age_text(self) -> str:
         if self.slope.value is None or self.slope.p_value is None:
             return f"Whether it fades or grows with the days since exposure cannot be said: {self.slope.reason}."
-        p = format_number("p_value", self.slope.p_value)
-        change = f"{signed_change(self.slope.value, self.effect.unit)} per day since exposure, p {_equals(p)}"
+        slope = signed_change(self.slope.value, self.effect.unit)
         words = {
             "steady": "There is no evidence that it changes with the days since exposure",
             "fades": "It fades with the days since exposure, as a novelty does",
             "grows": "It grows with the days since exposure, as what has to be learnt does",
         }
-        return f"{words[self.trend]} ({change})."
+        return f"{words[self.trend]} ({slope} per day since exposure, p {p_text(self.slope.p_value)})."
 
 
 @dataclass(frozen=True)
@@ -156,20 +158,26 @@ class Course(Shown):
 
     def to_pictures(self) -> Sequence[Picture]:
         """For each treatment the cumulative path, and the effect by days since exposure where units come back."""
-        several = len(self.courses) > 1
         found = []
         for each in self.courses:
-            suffix = f"-{each.effect.treatment}" if several else ""
             if each.steps:
-                found.append(draw_path(each, confidence=self.confidence, name=f"path{suffix}"))
-            if sum(age.difference.ci_lower is not None for age in each.ages) > 1:
-                found.append(draw_ages(each, confidence=self.confidence, name=f"{_AGES}{suffix}"))
+                found.append(draw_path(each, confidence=self.confidence, name=self._named("path", each)))
+            if each.comes_back:
+                found.append(self._draw_ages(each))
         return tuple(found)
 
     def plot_ages(self) -> Picture:
         """The first effect by days since exposure; where units do not come back, words that say so."""
-        drawn = [picture for picture in self.to_pictures() if picture.name.startswith(_AGES)]
-        return drawn[0] if drawn else notice(f"no effect by days since exposure: {self.courses[0].slope.reason}")
+        drawn = next((each for each in self.courses if each.comes_back), None)
+        if drawn is None:
+            return notice(f"no effect by days since exposure: {self.courses[0].slope.reason}")
+        return self._draw_ages(drawn)
+
+    def _draw_ages(self, each: TreatmentCourse) -> Picture:
+        return draw_ages(each, confidence=self.confidence, name=self._named("days-since-exposure", each))
+
+    def _named(self, what: str, each: TreatmentCourse) -> str:
+        return f"{what}-{each.effect.treatment}" if len(self.courses) > 1 else what
 
     def to_rows(self) -> Sequence[ResultRow]:
         """Per treatment the trend and its slope, the looks' bounds, then a row per day and per day since exposure."""
@@ -214,15 +222,10 @@ def _course(comparison: Comparison, treatment: str) -> TreatmentCourse:
     if effect.groups is not None:
         adjust = effect.basis == "adjusted"
         for day in units.days:
-            found = comparison.estimates(
-                plan.primary, treatment, through_day=day, adjust=adjust, reach="always_valid"
-            ).difference
+            found = comparison.through_day(plan.primary, treatment, day, adjust=adjust)
             if found.se is not None or steps:
                 steps.append(Step(day, comparison.exposed(treatment, through_day=day), found))
-        ages = [
-            Age(days, comparison.estimates(plan.primary, treatment, since_day=days, reach="alone").difference)
-            for days in units.since_days
-        ]
+        ages = [Age(days, comparison.since_day(plan.primary, treatment, days)) for days in units.since_days]
     alpha = 1 - comparison.confidence
     barriers = _barriers(comparison, steps)
     slope = _slope(ages, confidence=comparison.confidence)
@@ -234,7 +237,7 @@ def _barriers(comparison: Comparison, steps: Sequence[Step]) -> tuple[Barrier, .
     maturity = timedelta(days=comparison.plan.label_maturity.days)
     now = comparison.looks.current.fraction
     found = []
-    for bound in comparison.looks.bounds(comparison.confidence):
+    for bound in comparison.looks.bounds():
         day = _last_day(min(bound.as_of - maturity, comparison.plan.window.window.end))
         seen = [step for step in steps if step.day <= day and step.difference.se]
         se = seen[-1].difference.se if seen else None
@@ -307,7 +310,3 @@ def _interval(estimate: stats.Estimate, unit: str) -> str:
     if estimate.ci_lower is None or estimate.ci_upper is None:
         return estimate.reason
     return format_change_interval(estimate.ci_lower, estimate.ci_upper, unit)
-
-
-def _equals(p: str) -> str:
-    return p if p.startswith("<") else f"= {p}"

@@ -93,8 +93,7 @@ class ExperimentDesign(Shown):
     @property
     def inflation(self) -> float | None:
         """How many times the units of a fixed design this one needs, for the primary's power."""
-        aim = self.primary.aim
-        return planned_inflation(self.plan, self.history, aim.power) if aim and self.history.weeks else None
+        return planned_inflation(self.plan, self.history, self.primary.aim.power) if self.history.weeks else None
 
     @property
     def single_reach(self) -> float:
@@ -127,7 +126,7 @@ class ExperimentDesign(Shown):
         if not self.history.weeks:
             return f"Nothing can be said about power: {self.history.reason}."
         said = [self._traffic(), _metric_text(self.primary, self.planned_days), self._looks()]
-        short = [_name(each) for each in self._deciding if each.aim and not each.enough]
+        short = [_name(each) for each in self._deciding if not each.enough]
         if short:
             said.append(f"The plan is too short for {', '.join(short)}, at the power that all of them need together.")
         return " ".join(filter(None, said))
@@ -247,7 +246,7 @@ def _metric_rows(design: MetricDesign, window: str) -> list[ResultRow]:
     numbers: Mapping[str, float | int | None] = {
         "level": design.level,
         "unit_variance": design.variance,
-        "target": design.aim.size if design.aim else None,
+        "target": design.aim.size,
         "needed_units": sum(design.needed_units) or None,
         "needed_days": design.needed_days,
         "power": design.power,
@@ -278,7 +277,7 @@ def _metric_rows(design: MetricDesign, window: str) -> list[ResultRow]:
 
 
 def _metric_text(design: MetricDesign, days: int) -> str:
-    if design.aim is None or not design.needed_units:
+    if not design.needed_units:
         return f"{design.name} cannot be sized: {design.reason}."
     takes = f"{design.needed_days} days" if design.needed_days else f"more than {MOST_WEEKS} weeks"
     power = "" if design.power is None else f"; the plan's {days} days give {_power(design.power)}"
@@ -293,8 +292,6 @@ def _name(design: MetricDesign) -> str:
 
 
 def _aim_text(design: MetricDesign) -> str:
-    if design.aim is None:
-        return "–"
     return f"{_SOUGHT[design.aim.hypothesis]} {change_text(design.aim.size, design.unit)} ({design.aim.source})"
 
 

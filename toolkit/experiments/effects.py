@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from toolkit import stats
 from toolkit.display import format_number
-from toolkit.experiments.changes import format_change, format_change_interval, signed_change
+from toolkit.experiments.changes import format_change, format_change_interval, p_text, signed_change
 from toolkit.records import ResultRow, estimate_row, number_row
 
 if TYPE_CHECKING:
@@ -205,9 +205,9 @@ class Effect:
         if self.lift.value is not None:
             details.append(f"lift {format_number('rel_lift', self.lift.value)}")
         if self.difference.p_value is not None:
-            details.append(_p_text("p", self.difference.p_value))
+            details.append(f"p {p_text(self.difference.p_value)}")
         if self.p_adjusted is not None and self.p_adjusted != self.p_value:
-            details.append(_p_text("Holm's p", self.p_adjusted))
+            details.append(f"Holm's p {p_text(self.p_adjusted)}")
         if self.margin is not None:
             details.append(f"margin {format_change(self.margin, self.unit)}")
         elif self.smallest is not None and self.word != self.outcome:
@@ -285,11 +285,6 @@ class Effect:
                 unit = self.unit if name == "loss_if_shipped" else ""
                 rows.append(number_row(value, self.belief.reason, statistic=name, unit=unit, method=prior, **where))
         return rows
-
-
-def _p_text(name: str, value: float) -> str:
-    p = format_number("p_value", value)
-    return f"{name} {p}" if p.startswith("<") else f"{name} = {p}"
 
 
 def _unit(unit: str) -> str:

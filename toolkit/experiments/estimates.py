@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from toolkit.experiments.plans import ExperimentPlan
     from toolkit.experiments.units import Units
 
-Reach = Literal["look", "always_valid", "alone"]
-"""How far intervals reach: as this look allows, so that those of all days hold together, or each for itself."""
-
 _QUANTILE = "quantile"
 
 _TELLING = 0.005
@@ -57,7 +54,7 @@ class Comparison:
         """One metric's effect, adjusted for the plan's covariates where it has some, with its other views beside it."""
         definition = self.units.metrics[metric]
         samples = self._samples(metric, treatment, segment=segment, value=value)
-        critical = self._critical(self.exposed(treatment, segment=segment, value=value))
+        critical = self.looks.critical(self.exposed(treatment, segment=segment, value=value))
         if samples is None:
             found = _NOT_SPLIT if segment else self._quantiles(metric, treatment, critical)
         else:
@@ -88,27 +85,17 @@ class Comparison:
             effect = self._winsorized(effect, critical)
         return replace(effect, belief=self._belief(effect))
 
-    def estimates(
-        self,
-        metric: str,
-        treatment: str,
-        *,
-        through_day: date | None = None,
-        since_day: int | None = None,
-        adjust: bool = False,
-        reach: Reach = "look",
-    ) -> stats.Effects:
-        """Both means, the difference and the lift over the units exposed up to a day, or of a day since exposure.
+    def through_day(self, metric: str, treatment: str, day: date, *, adjust: bool) -> stats.Estimate:
+        """The difference over all units exposed up to a day, with an interval that holds on all days together."""
+        samples = self.units.samples(metric, treatment, through_day=day, covariates=adjust)
+        # Two units at least: with fewer there is no error to reach with.
+        count = max(self.exposed(treatment, through_day=day), 2)
+        critical = stats.always_valid_reach(count, alpha=1 - self.confidence, tune_n=self.plan.design.tune_units)
+        return self._compare(samples, critical, adjust=adjust).difference
 
-        Parameters
-        ----------
-        through_day, since_day: as in `Units.samples`.
-        """
-        samples = self.units.samples(metric, treatment, through_day=through_day, since_day=since_day, covariates=adjust)
-        critical = None
-        if reach != "alone":
-            critical = self._critical(self.exposed(treatment, through_day=through_day), always=reach == "always_valid")
-        return self._compare(samples, critical, adjust=adjust)
+    def since_day(self, metric: str, treatment: str, days: int) -> stats.Estimate:
+        """The difference on requests of a day since exposure, with an interval for itself."""
+        return self._compare(self.units.samples(metric, treatment, since_day=days), None).difference
 
     def exposed(self, treatment: str, *, segment: str = "", value: str = "", through_day: date | None = None) -> int:
         """Units exposed to the treatment or the control: the information that a confidence sequence counts."""
@@ -119,14 +106,6 @@ class Comparison:
             return sum(self.units.arrivals[name].exposed for name in sides)
         days = [day for day in self.units.days if day <= through_day]
         return sum(self.units.exposed_by_day.get((name, day), 0) for name in sides for day in days)
-
-    def _critical(self, exposed: int, *, always: bool = False) -> float | None:
-        """How far intervals reach: those of this look, or always so that they hold at any time together."""
-        if always:
-            # Two units at least: with fewer there is no error to reach with.
-            count = max(exposed, 2)
-            return stats.always_valid_reach(count, alpha=1 - self.confidence, tune_n=self.plan.design.tune_units)
-        return self.looks.critical(self.confidence, units=exposed)
 
     def _samples(self, metric: str, treatment: str, *, segment: str, value: str) -> stats.TwoSamples | None:
         """With the covariates, if there are some; None for a quantile."""

@@ -16,17 +16,12 @@ from toolkit.data import Source, load_model
 from toolkit.experiments.unit_table import WEEK_DAYS, Past, pair_names, read_past
 from toolkit.metrics import MetricDefinition, MomentTable, Population, RatioKind, measure
 from toolkit.stats import Estimate
+from toolkit.stats.influences import combined, ratio_influence, ratio_of, ratio_square_sum
 from toolkit.stats.joint_moments import JointMoments
 from toolkit.windows import Window
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
     from toolkit.experiments.plans import ExperimentPlan
-
-
-_ROUNDING = 1e-13
-"""A rest of a sum of squares that is smaller than this share of its parts is rounding."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +34,8 @@ class UnitHistory:
     new_units: by day of the window, the units that were first seen on it, whatever version they met.
     weeks: whole weeks of the window that the data reach back to; 0 when `reason` says why there is no history.
     moments: of each metric's sums by unit, after one week, two, ….
-    groups: the same by cluster, of the whole window; None for a plain analysis.
-    pairs, pair_groups: of a shadow, the same of control and treatment together; None for anything else.
+    pairs: of a shadow, the same of control and treatment together; None for anything else.
+    groups: of a shadow as `pairs`, else as `moments`, by cluster over the whole window; None for a plain analysis.
     shifts: by metric, see `UnitTable`.
     quantiles: by metric that is a quantile, its estimate over the window with days as clusters.
     metrics: those of the plan by key, resolved for the model. covariates: the labels of those that could be measured.
@@ -51,14 +46,18 @@ class UnitHistory:
     new_units: tuple[tuple[date, int], ...]
     weeks: int
     moments: MomentTable | None
+    pairs: MomentTable | None
     groups: MomentTable | None
     shifts: Mapping[str, float]
     quantiles: Mapping[str, Estimate]
     metrics: Mapping[str, MetricDefinition]
     covariates: tuple[str, ...]
     reason: str = ""
-    pairs: MomentTable | None = None
-    pair_groups: MomentTable | None = None
+
+    @property
+    def adding(self) -> tuple[str, ...]:
+        """The metrics that are ratios of sums, in the order of the measures `s_<i>` and `n_<i>`."""
+        return tuple(key for key, metric in self.metrics.items() if isinstance(metric, RatioKind))
 
     @property
     def units(self) -> int:
@@ -119,21 +118,23 @@ def read_history(plan: ExperimentPlan, source: Source, *, as_of: str | datetime 
     past = read_past(plan, source, as_of=as_of, weeks=weeks)
     table, covariates = past.table, tuple(covariate.label for covariate in plan.covariates)
     if table is None:
-        return UnitHistory(past.window, past.as_of, (), 0, None, None, {}, {}, past.metrics, covariates, past.reason)
-    whole = int(past.window.days) // WEEK_DAYS
+        return UnitHistory(
+            past.window, past.as_of, (), 0, None, None, None, {}, {}, past.metrics, covariates, past.reason
+        )
+    whole, paired = int(past.window.days) // WEEK_DAYS, plan.kind == "shadow"
+    by_cluster = table.pair_cluster_moments if paired else table.cluster_moments
     return UnitHistory(
         past.window,
         past.as_of,
         table.new_units(),
         whole,
         table.moments(whole),
-        table.cluster_moments() if plan.cluster else None,
+        table.pair_moments(whole) if paired else None,
+        by_cluster() if plan.cluster else None,
         table.shifts,
         _quantiles(plan, source, past),
         past.metrics,
         covariates,
-        pairs=table.pair_moments(whole) if plan.kind == "shadow" else None,
-        pair_groups=table.pair_cluster_moments() if plan.kind == "shadow" and plan.cluster else None,
     )
 
 
@@ -141,20 +142,18 @@ def unit_variance(history: UnitHistory, metric: str, *, days: int) -> UnitVarian
     """How a metric that is a ratio of sums varies from unit to unit after so many days, or why that is not known."""
     import numpy as np
 
-    adding = [key for key, each in history.metrics.items() if isinstance(each, RatioKind)]
-    if history.moments is None or metric not in adding:
+    if history.moments is None or metric not in history.adding:
         return history.reason or f"{metric} is no ratio of sums"
-    i, known = adding.index(metric), [f"x_{j}" for j in range(len(history.covariates))]
+    i, known = history.adding.index(metric), [f"x_{j}" for j in range(len(history.covariates))]
     where = {"horizon": str(history.horizon(days))}
     both = history.moments.moments([f"s_{i}", f"n_{i}"], where)
-    mean_s, mean_n = both.mean(0), both.mean(1)
-    if both.n < 2 or not mean_n:
+    shifted, mean_n = ratio_of(both, 0), both.mean(1)
+    if both.n < 2 or shifted is None or mean_n is None:
         return f"no history: {both.n:,} units have a value in {history.window.label}"
-    shifted = (mean_s or 0.0) / mean_n
-    variance = _square_sum([1.0, -shifted], both.products) / (both.n - 1) / mean_n**2
+    variance = ratio_square_sum(both) / (both.n - 1)
     explained, covered = 0.0, 0.0
     if history.pairs is not None:
-        paired = _pair_variance(history, i, where)
+        paired = _pair_variance(history, history.pairs, i, where)
         if isinstance(paired, str):
             return paired
         variance = paired
@@ -167,23 +166,22 @@ def unit_variance(history: UnitHistory, metric: str, *, days: int) -> UnitVarian
     return UnitVariance(level, variance, explained, covered, mean_n, single, both.n)
 
 
-def _pair_variance(history: UnitHistory, position: int, where: Mapping[str, str]) -> float | str:
+def _pair_variance(history: UnitHistory, pairs: MomentTable, position: int, where: Mapping[str, str]) -> float | str:
     """A quarter of the variance of a unit's own difference: so large is that of each of two independent variants whose
     difference has the same error with as many units in both together. Times what clusters make of it.
     """
-    pairs, names = history.pairs, pair_names(position)
-    found = _difference_variance(pairs.moments(names, where)) if pairs is not None else None
+    found = _difference_variance(pairs.moments(pair_names(position), where))
     if found is None:
         return f"no history: the treatment's version scored nothing in {history.window.label}"
-    return found[0] * (_pair_effect(history, position) or 1.0) / 4
+    return found[0] * (_pair_effect(history, pairs, position) or 1.0) / 4
 
 
-def _pair_effect(history: UnitHistory, position: int) -> float | None:
+def _pair_effect(history: UnitHistory, pairs: MomentTable, position: int) -> float | None:
     """How many times the variance of a shadow's difference is larger with clusters; None for a plain analysis."""
-    if history.pairs is None or history.pair_groups is None:
+    if history.groups is None:
         return None
-    alone = _difference_variance(history.pairs.moments(pair_names(position), {"horizon": str(history.weeks)}))
-    clustered = _difference_variance(history.pair_groups.moments(pair_names(position)))
+    alone = _difference_variance(pairs.moments(pair_names(position), {"horizon": str(history.weeks)}))
+    clustered = _difference_variance(history.groups.moments(pair_names(position)))
     if alone is None or clustered is None or not alone[0]:
         return None
     return (clustered[0] / clustered[1]) / (alone[0] / alone[1])
@@ -193,21 +191,10 @@ def _difference_variance(moments: JointMoments) -> tuple[float, int] | None:
     """The variance of a group's linearised difference, treatment minus control, and how many groups there are."""
     import numpy as np
 
-    means = [moments.mean(measure) or 0.0 for measure in range(4)]
-    if moments.n < 2 or not means[1] or not means[3]:
+    if moments.n < 2 or ratio_of(moments, 0) is None or ratio_of(moments, 2) is None:
         return None
-    control, treatment = np.array([1.0, -means[0] / means[1]]), np.array([1.0, -means[2] / means[3]])
-    weights = np.concatenate([-control / means[1], treatment / means[3]])
-    return _square_sum(weights, moments.products) / (moments.n - 1), moments.n
-
-
-def _square_sum(weights: ArrayLike, products: ArrayLike) -> float:
-    """Σ (weights · measures)² from centred products; 0 where only rounding is left of them."""
-    import numpy as np
-
-    factors, squares = np.asarray(weights), np.asarray(products)
-    found = float(factors @ squares @ factors)
-    return found if found > _ROUNDING * float(abs(factors) @ abs(squares) @ abs(factors)) else 0.0
+    influence = np.subtract(ratio_influence(moments, 2), ratio_influence(moments, 0))
+    return max(float(combined(moments.products, influence)), 0.0) / (moments.n - 1), moments.n
 
 
 def design_effect(history: UnitHistory, metric: str) -> float | None:
@@ -215,18 +202,16 @@ def design_effect(history: UnitHistory, metric: str) -> float | None:
 
     Of a shadow it is that of the difference, whose two sides do not lose what a cluster has in common.
     """
-    adding = [key for key, each in history.metrics.items() if isinstance(each, RatioKind)]
+    i = history.adding.index(metric)
     if history.pairs is not None:
-        return _pair_effect(history, adding.index(metric))
+        return _pair_effect(history, history.pairs, i)
     alone = unit_variance(history, metric, days=history.weeks * WEEK_DAYS)
     if history.groups is None or isinstance(alone, str) or alone.variance == 0:
         return None
-    both = history.groups.moments([f"s_{adding.index(metric)}", f"n_{adding.index(metric)}"])
-    mean_n = both.mean(1)
-    if both.n < 2 or not mean_n:
+    both = history.groups.moments([f"s_{i}", f"n_{i}"])
+    if both.n < 2 or ratio_of(both, 0) is None:
         return None
-    square = _square_sum([1.0, -(both.mean(0) or 0.0) / mean_n], both.products)
-    clustered = square / (both.n - 1) / mean_n**2 / both.n
+    clustered = ratio_square_sum(both) / (both.n - 1) / both.n
     return clustered / (alone.variance / alone.units)
 
 

@@ -6,7 +6,6 @@ period of the control, so that seasons cancel; a line through the periods says w
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -203,8 +202,7 @@ def period_days(window: Window) -> int:
     >>> period_days(Window(parse_instant("2026-01-01T00:00:00Z"), parse_instant("2026-04-01T00:00:00Z")))
     7
     """
-    days = math.ceil((window.end - window.start) / timedelta(days=1))
-    return next((each for each in PERIOD_DAYS if days <= each * MOST_PERIODS), PERIOD_DAYS[-1])
+    return next((each for each in PERIOD_DAYS if window.days <= each * MOST_PERIODS), PERIOD_DAYS[-1])
 
 
 def _long_run(comparison: Comparison, treatment: str, length: int) -> LongRun:

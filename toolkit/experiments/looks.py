@@ -141,30 +141,30 @@ class Looks(Shown):
             return ""
         return f"The plan was edited since {self.edit.report}: {list_in_words(self.edit.changes)}."
 
-    def critical(self, confidence: float, *, units: int | None = None) -> float | None:
+    def critical(self, units: int | None = None) -> float | None:
         """How many standard errors the intervals of this look reach.
 
         None means the quantile of Student's t: the data are read once, at the end.
 
         Parameters
         ----------
-        confidence: of each interval over all looks together.
         units: exposed units, for a confidence sequence; by default those of this look.
         """
         if self.current.planned:
             taken = self._spent_at()
             if len(taken) == 1 and self.current.final:
                 return None
-            return self._boundary(taken, confidence, final=self.current.final)[-1]
-        count = max(self.current.units if units is None else units, 1)
-        return stats.always_valid_reach(count, alpha=1 - confidence, tune_n=self.design.tune_units)
+            return self._boundary(taken, final=self.current.final)[-1]
+        return self._always_valid_reach(max(self.current.units if units is None else units, 1))
 
     def reach_ahead(self, growth: float) -> float:
         """How far intervals will reach in an extension, with so many times the units of this look."""
-        units = max(self.current.units, 1) * growth
+        return self._always_valid_reach(max(self.current.units, 1) * growth)
+
+    def _always_valid_reach(self, units: float) -> float:
         return stats.always_valid_reach(units, alpha=1 - self.confidence, tune_n=self.design.tune_units)
 
-    def bounds(self, confidence: float) -> tuple[Bound, ...]:
+    def bounds(self) -> tuple[Bound, ...]:
         """The bounds of the planned looks: of those taken, with their real information, and of those to come.
 
         Empty for a design that has no planned looks before the end.
@@ -180,7 +180,7 @@ class Looks(Shown):
         if not taken and not ahead:
             return ()
         fractions = list(accumulate((fraction for _, fraction in [*taken, *ahead]), max))
-        z = self._boundary(fractions, confidence, final=bool(ahead) or self.current.final)
+        z = self._boundary(fractions, final=bool(ahead) or self.current.final)
         instants = [instant for instant, _ in [*taken, *ahead]]
         return tuple(
             Bound(number, instant, fraction, reach, number <= len(taken))
@@ -204,11 +204,9 @@ class Looks(Shown):
         """The information at the planned looks so far; it never falls."""
         return list(accumulate((look.fraction for look in self._counted if look.planned), max))
 
-    def _boundary(self, fractions: Sequence[float], confidence: float, *, final: bool) -> tuple[float, ...]:
-        design = self.design
-        return tuple(
-            stats.boundary(fractions, alpha=1 - confidence, spending=design.spending, rho=design.rho, final=final).z
-        )
+    def _boundary(self, fractions: Sequence[float], *, final: bool) -> tuple[float, ...]:
+        design, alpha = self.design, 1 - self.confidence
+        return tuple(stats.boundary(fractions, alpha=alpha, spending=design.spending, rho=design.rho, final=final).z)
 
     @property
     def reach_text(self) -> str:
@@ -243,7 +241,7 @@ class Looks(Shown):
 
     @cached_property
     def _reach(self) -> float | None:
-        return self.critical(self.confidence)
+        return self.critical()
 
     @property
     def _family(self) -> str:

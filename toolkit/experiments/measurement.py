@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.data import LABEL, Source, load_model
+from toolkit.data.functions import seconds_of
 from toolkit.data.unit_days import DayOfEvents, UnitDays
 from toolkit.digests import digest_value
 from toolkit.errors import DefinitionError
@@ -171,7 +172,7 @@ class Measurement:
         measures += [f"{name}{at}" for at in range(len(self.column_covariates)) for name in ("column_sum", "column_n")]
         keys = ["version", "after", *([plan.cluster] if plan.cluster else []), *(["eligible"] if plan.eligible else [])]
         keys += self.segment_columns.values()
-        return UnitDays(tuple(measures), self._definition, tuple(keys), lows=("first_at",), in_order=True)
+        return UnitDays(tuple(measures), self._definition, tuple(keys), lows=("first_s",), in_order=True)
 
     def build_days(self) -> dict[str, Path]:
         """The file of each day, built where it is not there yet."""
@@ -252,8 +253,8 @@ class Measurement:
             keys["eligible"] = truth(rows, self.plan.eligible).fill_null(False)
         for name, column in self.segment_columns.items():
             keys[column] = rows[name].cast("string").fill_null(MISSING)
-        first_at = rows.occurred_at.epoch_seconds().cast("float64") * 1e6 + rows.occurred_at.microsecond()
-        return rows.select("unit_id", "occurred_at", "version", "after", first_at=first_at, **keys, **measures)
+        first_s = seconds_of(rows.occurred_at, rows.get_backend().name)
+        return rows.select("unit_id", "occurred_at", "version", "after", first_s=first_s, **keys, **measures)
 
     def _with_after(self, rows: ir.Table, run: Window) -> ir.Table:
         """Whether each request came at or after an exposure of its unit on the same day."""

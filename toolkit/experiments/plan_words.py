@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from toolkit.display import format_instant_day
 from toolkit.experiments.changes import format_change
 from toolkit.experiments.edits import plan_document
 from toolkit.records import ResultRow, Value
-from toolkit.windows import format_instant, start_of_day
+from toolkit.windows import format_instant
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from toolkit.experiments.plans import ExperimentPlan
 
 RULES = {
@@ -155,7 +154,7 @@ def plan_table(plan: ExperimentPlan) -> list[dict[str, str]]:
         lines.append((f"group {group.label}", f"{group.why.rstrip('.')}; watched: {watched}"))
     if plan.design.kind != "fixed":
         lines.append(("design", plan.design.text))
-        lines += [(f"look {number}", shown_instant(at)) for number, at in enumerate(plan.planned_looks, 1)]
+        lines += [(f"look {number}", format_instant_day(at)) for number, at in enumerate(plan.planned_looks, 1)]
     for condition in plan.conditions:
         state = "met" if condition.met else "NOT met"
         evidence = f" ({condition.evidence})" if condition.evidence else ""
@@ -195,11 +194,6 @@ def _metric_lines(plan: ExperimentPlan) -> list[tuple[str, str]]:
     return lines
 
 
-def shown_instant(instant: datetime) -> str:
-    """A look's instant; the day alone where it is the day's first moment."""
-    return f"{instant:%Y-%m-%d}" if instant == start_of_day(instant) else format_instant(instant)
-
-
 def change_text(value: float, unit: str) -> str:
     """A margin or an effect with its unit, that of a share in percentage points.
 
@@ -208,16 +202,3 @@ def change_text(value: float, unit: str) -> str:
     """
     text = format_change(float(value), unit)
     return text if unit in {"", "share", "ms", "days"} else f"{text} {unit}"
-
-
-def without_floats(value: Any) -> Any:
-    """JSON types without floats, which have no one canonical text: each becomes its shortest decimal text.
-
-    >>> without_floats({"alpha": 0.05, "looks": ("2030-02-01",), "weight": 50})
-    {'alpha': '0.05', 'looks': ['2030-02-01'], 'weight': 50}
-    """
-    if isinstance(value, Mapping):
-        return {str(key): without_floats(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_floats(item) for item in value]
-    return repr(value) if isinstance(value, float) else value

@@ -18,7 +18,7 @@ from toolkit.experiments.plan_problems import (
     definition_problems,
     read_definitions,
 )
-from toolkit.experiments.plan_words import KINDS, RULES, plan_rows, plan_table, plan_text, without_floats
+from toolkit.experiments.plan_words import KINDS, RULES, plan_rows, plan_table, plan_text
 from toolkit.experiments.promises import (
     Assignment,
     Budget,
@@ -310,11 +310,6 @@ class ExperimentPlan(Definition, Shown):
         return tuple(dict.fromkeys([*self.segments, *(group.segment for group in self.vulnerable)]))
 
     @property
-    def flag_key(self) -> str:
-        """The key of the feature flag."""
-        return self.flag or self.assignment.key
-
-    @property
     def ready_on(self) -> datetime:
         """The first instant from which the experiment can be read whole: the window's end and the labels' maturity."""
         return self.window.window.end + timedelta(days=self.label_maturity.days)
@@ -352,11 +347,6 @@ class ExperimentPlan(Definition, Shown):
     def watched(self, group: VulnerableGroup) -> tuple[Guardrail, ...]:
         """The guardrails that watch a group that could be harmed, with their margins."""
         return tuple(each for each in self.guardrails if not group.metrics or each.metric in group.metrics)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The whole plan as the ledger keeps it: JSON types in file order, defaults written out, floats as text."""
-        held: dict[str, Any] = without_floats(self.model_dump(mode="json"))
-        return held
 
     @property
     def text(self) -> str:

@@ -20,7 +20,7 @@ _POINTS = 81
 def draw_power(design: ExperimentDesign) -> Picture | None:
     """The primary's power against the true effect, at the end of the plan and at half of it; None if it is unknown."""
     primary = design.primary
-    if primary.aim is None or primary.detectable is None or primary.aim.hypothesis != "different":
+    if primary.detectable is None or primary.aim.hypothesis != "different":
         return None
     days, aim, unit = design.planned_days, primary.aim, _unit(primary)
     end = 2.0 * max(aim.size, primary.detectable)
@@ -62,7 +62,7 @@ def draw_power(design: ExperimentDesign) -> Picture | None:
 
 def draw_durations(design: ExperimentDesign) -> Picture | None:
     """What can be seen after so many days, of every metric as a share of what the plan wants to see of it."""
-    lines = {each.metric: _reached(design, each) for each in design.metrics if each.aim and each.power is not None}
+    lines = {each.metric: _reached(design, each) for each in design.metrics if each.power is not None}
     drawn = {key: line for key, line in lines.items() if line and line[0][1] >= _LOWEST}
     if not drawn:
         return None
@@ -175,8 +175,6 @@ _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 
 def _reached(design: ExperimentDesign, metric: MetricDesign) -> list[tuple[int, float]]:
     """Whole weeks in days, and what can be seen after them as a share of what is wanted."""
-    if metric.aim is None:
-        return []
     last = max(2 * design.planned_days, 28)
     found = [(days, design.detectable(metric.metric, days=days)) for days in range(7, last + 1, 7)]
     return [(days, size / metric.aim.size) for days, size in found if size is not None]

@@ -18,7 +18,6 @@ from toolkit.errors import DefinitionError
 from toolkit.experiments.looks import Looks
 from toolkit.experiments.measurement import Measurement
 from toolkit.experiments.plans import load
-from toolkit.experiments.taken_looks import load_looks
 from toolkit.records import ResultRow, Shown, Value, number_row
 from toolkit.windows import Window, format_instant
 from toolkit.workspace import Read, Workspace
@@ -158,10 +157,14 @@ class Trace(Shown):
         return [*lines, {"what": "earlier looks", "is": str(len(self.looks.looks))}]
 
 
-def trace(workspace: Workspace, plan: ExperimentPlan, units: Units) -> Trace:
+def trace(workspace: Workspace, plan: ExperimentPlan, units: Units, looks: Looks) -> Trace:
     """What the readout of `units` rests on, and what else happened in the experiment's window.
 
-    Raises `ContractError` for a table of deployments or incidents that breaks its contract, `LedgerError`.
+    Parameters
+    ----------
+    looks: those that the readout was made with, from `load_looks`.
+
+    Raises `ContractError` for a table of deployments or incidents that breaks its contract.
     """
     source, window = open_source(workspace), units.window
     return Trace(
@@ -178,7 +181,7 @@ def trace(workspace: Workspace, plan: ExperimentPlan, units: Units) -> Trace:
         _deployments(plan, source, window, units.as_of),
         _incidents(plan, source, window, units.as_of),
         _overlaps(workspace, plan),
-        load_looks(workspace, plan, units),
+        looks,
     )
 
 

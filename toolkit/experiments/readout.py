@@ -30,15 +30,18 @@ if TYPE_CHECKING:
 class Readout(Shown):
     """The effects of one experiment: by treatment, in the order of the plan's metrics, then of groups that are watched.
 
-    `confidence` is that of every interval; `looks` is what was read before, and what may be read now.
+    `looks` is what was read before, and what may be read now.
     """
 
     experiment: str
     analysis: Literal["plain", "clustered"]
-    alpha: float
     effects: tuple[Effect, ...]
-    confidence: float
     looks: Looks
+
+    @property
+    def confidence(self) -> float:
+        """The confidence of every interval."""
+        return self.looks.confidence
 
     @property
     def treatments(self) -> tuple[str, ...]:
@@ -109,7 +112,7 @@ def analyze(plan: ExperimentPlan, units: Units, looks: Looks | None = None) -> R
             for group in plan.vulnerable
             for guardrail in plan.watched(group)
         ]
-    return Readout(plan.key, plan.analysis, plan.alpha, tuple(effects), comparison.confidence, comparison.looks)
+    return Readout(plan.key, plan.analysis, tuple(effects), comparison.looks)
 
 
 def _with_holm(effects: Sequence[Effect]) -> list[Effect]:

@@ -45,7 +45,7 @@ def list_unread(ledger: Ledger) -> list[str]:
     known = {entry.data["report"] for entry in ledger.entries(kind=READ)}
     return [
         entry.subject
-        for entry in ledger.entries(kind=PUBLISHED)
+        for entry in ledger.entries(kind=PUBLISHED, holding=EXPERIMENT.encode())
         if entry.subject not in known and json.loads(entry.data["parameters"]).get(EXPERIMENT)
     ]
 

@@ -18,6 +18,7 @@ from toolkit.records import ResultRow, Shown, number_row
 from toolkit.windows import format_instant, parse_instant
 
 if TYPE_CHECKING:
+    from toolkit.ledger import Ledger
     from toolkit.workspace import Workspace
 
 State = Literal["planned", "running", "ready", "read", "invalid"]
@@ -153,20 +154,28 @@ class Register(Shown):
 
 def list_experiments(workspace: Workspace, as_of: datetime) -> Register:
     """Every experiment of the workspace as known at `as_of`. Raises `LedgerError`."""
-    return Register(as_of, tuple(find_registered(workspace, key, as_of) for key in workspace.keys("experiments")))
+    from toolkit.ledger import open_ledger
+
+    with open_ledger(workspace.ledger, create=False) as ledger:
+        keys = workspace.keys("experiments")
+        return Register(as_of, tuple(_find(workspace, ledger, key, as_of) for key in keys))
 
 
 def find_registered(workspace: Workspace, key: str, as_of: datetime) -> Registered:
     """One experiment as known at `as_of`. Raises `UnknownNameError` with the nearest key, `LedgerError`."""
     from toolkit.ledger import open_ledger
 
+    with open_ledger(workspace.ledger, create=False) as ledger:
+        return _find(workspace, ledger, key, as_of)
+
+
+def _find(workspace: Workspace, ledger: Ledger, key: str, as_of: datetime) -> Registered:
     try:
         plan, problem = load(workspace, key), ""
     except DefinitionError as err:
         plan, problem = None, str(err)
-    with open_ledger(workspace.ledger, create=False) as ledger:
-        looks = [read_look(entry.data) for entry in ledger.entries(kind=LOOKED, subject=key, as_of=as_of)]
-        readings = [entry for entry in ledger.entries(kind=READ, subject=key, as_of=as_of) if "decision" in entry.data]
+    looks = [read_look(entry.data) for entry in ledger.entries(kind=LOOKED, subject=key, as_of=as_of)]
+    readings = [entry for entry in ledger.entries(kind=READ, subject=key, as_of=as_of) if "decision" in entry.data]
     last = last_of(readings)
     reading = _read(last.data) if last else None
     state = _judge_state(plan, reading, as_of) if plan else "invalid"

@@ -89,7 +89,7 @@ def weigh(plan: ExperimentPlan, effects: Sequence[Effect], looks: Looks) -> Risk
     because its confidence sequence stands beside what the planned looks have spent.
     """
     primary = next(effect for effect in effects if effect.role == "primary" and not effect.segment)
-    bound = plan.alpha / max(len(plan.treatments), 1) / 2
+    bound = plan.alpha_of_a_comparison / 2
     if looks.current.kind == "extension":
         bound *= 2
     believed = _believed(primary)

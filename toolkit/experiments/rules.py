@@ -198,7 +198,7 @@ def conditional_power(plan: ExperimentPlan, primary: Effect, looks: Looks) -> fl
         or primary.sign is None
     ):
         return None
-    bounds = looks.bounds(looks.confidence)
+    bounds = looks.bounds()
     if not bounds or not 0 < t < 1:
         return None
     z = primary.sign * difference.value / difference.se
@@ -220,8 +220,7 @@ def _days_needed(plan: ExperimentPlan, effect: Effect, looks: Looks) -> int | No
     target = effect.margin if effect.margin is not None else (plan.planned_effect or effect.smallest)
     if target is None:
         return None
-    share = 1 - plan.alpha / max(len(plan.treatments), 1) / 2
-    reach = looks.critical(looks.confidence) or _NORMAL.inv_cdf(share)
+    reach = looks.critical() or _NORMAL.inv_cdf(1 - plan.alpha_of_a_comparison / 2)
     power = 1 - (1 - plan.power) / (len(plan.guardrails) + 1)
     if target / (reach + _NORMAL.inv_cdf(power)) >= effect.difference.se:
         return None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit import stats
 from toolkit.display import Picture, format_number
-from toolkit.experiments.changes import format_change, format_change_interval, signed_change
+from toolkit.experiments.changes import format_change, format_change_interval, p_text, signed_change
 from toolkit.experiments.effects import Effect
 from toolkit.experiments.estimates import ONLY_WHOLE, Comparison
 from toolkit.experiments.segment_forest import draw_segments
@@ -40,7 +40,6 @@ class SegmentEffect:
     Attributes
     ----------
     effect: with `segment` and `value`; absent, with the reason, where the segment is too small.
-    groups: units or clusters in the control and in the treatment.
     versus_rest: the effect here less the pooled effect of the other segments; absent where there is none.
     p_adjusted: Holm's p of the effect among the values of the segment.
     rest_p_adjusted: Holm's p of `versus_rest` among them.
@@ -48,11 +47,15 @@ class SegmentEffect:
     """
 
     effect: Effect
-    groups: tuple[int, int]
     versus_rest: stats.Estimate
     p_adjusted: float | None = None
     rest_p_adjusted: float | None = None
     is_apart: bool = False
+
+    @property
+    def groups(self) -> tuple[int, int]:
+        """Units or clusters in the control and in the treatment."""
+        return self.effect.groups or (0, 0)
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,8 @@ class SegmentTest:
         """Q, its p-value and I² in a few words, or why there is no test."""
         if self.differs.p_value is None:
             return f"no test: {self.differs.reason}"
-        p = format_number("p_value", self.differs.p_value)
-        equals = p if p.startswith("<") else f"= {p}"
         share = format_number("i_squared_share", self.differs.i_squared)
-        return f"Q = {self.differs.q:.3g} on {self.differs.df}, p {equals}, I² {share}"
+        return f"Q = {self.differs.q:.3g} on {self.differs.df}, p {p_text(self.differs.p_value)}, I² {share}"
 
     @property
     def text(self) -> str:
@@ -145,7 +146,6 @@ class SegmentEffects(Shown):
     experiment: str
     confidence: float
     tests: tuple[SegmentTest, ...]
-    several: bool = False
     whole: tuple[str, ...] = ()
 
     nothing_to_draw = _NO_SEGMENTS
@@ -154,6 +154,10 @@ class SegmentEffects(Shown):
     def effects(self) -> tuple[SegmentEffect, ...]:
         """Every effect, in the order of metrics, segments and values."""
         return tuple(found for test in self.tests for found in test.found)
+
+    @property
+    def _several(self) -> bool:
+        return len({test.overall.treatment for test in self.tests}) > 1
 
     def of(self, treatment: str) -> tuple[SegmentTest, ...]:
         """The tests of one treatment."""
@@ -166,7 +170,7 @@ class SegmentEffects(Shown):
             return _NO_SEGMENTS
         parts = []
         for treatment in dict.fromkeys(test.overall.treatment for test in self.tests):
-            if self.several:
+            if self._several:
                 parts.append(f"{treatment} against {self.tests[0].overall.control}:")
             parts += [test.text for test in self.of(treatment)]
         parts.append(
@@ -185,7 +189,7 @@ class SegmentEffects(Shown):
             draw_segments(
                 [test for test in primary if test.overall.treatment == treatment],
                 confidence=self.confidence,
-                name=f"segments-{treatment}" if self.several else "segments",
+                name=f"segments-{treatment}" if self._several else "segments",
             )
             for treatment in treatments
         )
@@ -197,7 +201,7 @@ class SegmentEffects(Shown):
     def to_table(self) -> Sequence[Mapping[str, Value]]:
         """One line per value of a segment: of the primary metric, and of guardrails whose effect differs or harms."""
         return [
-            _line(found, several=self.several)
+            _line(found, several=self._several)
             for test in self.tests
             if test.overall.role == "primary" or test.evident or any(_harmed(each.effect) for each in test.found)
             for found in test.found
@@ -228,21 +232,20 @@ def segment_effects(plan: ExperimentPlan, units: Units, looks: Looks | None = No
                 tests += [_test(comparison, overall, segment) for segment in plan.segments]
             elif overall.name not in whole:
                 whole.append(overall.name)
-    several = len(plan.treatments) > 1
-    return SegmentEffects(plan.key, comparison.confidence, tuple(tests), several, tuple(whole) if plan.segments else ())
+    return SegmentEffects(plan.key, comparison.confidence, tuple(tests), tuple(whole) if plan.segments else ())
 
 
 def _test(comparison: Comparison, overall: Effect, segment: str) -> SegmentTest:
     values, left_out = _largest(comparison, overall.treatment, segment)
     measured = [_measure(comparison, overall, segment, value) for value in values]
-    differences = [effect.difference for effect, _ in measured]
+    differences = [effect.difference for effect in measured]
     rest = stats.against_the_rest(differences, confidence=comparison.confidence)
-    adjusted = stats.adjust_p([effect.p_value for effect, _ in measured], "holm")
+    adjusted = stats.adjust_p([effect.p_value for effect in measured], "holm")
     rest_adjusted = stats.adjust_p([each.p_value for each in rest], "holm")
     alpha = 1 - comparison.confidence
     found = tuple(
-        SegmentEffect(effect, groups, against, p, rest_p, rest_p is not None and rest_p < alpha)
-        for (effect, groups), against, p, rest_p in zip(measured, rest, adjusted, rest_adjusted, strict=True)
+        SegmentEffect(effect, against, p, rest_p, rest_p is not None and rest_p < alpha)
+        for effect, against, p, rest_p in zip(measured, rest, adjusted, rest_adjusted, strict=True)
     )
     return SegmentTest(overall, segment, found, stats.heterogeneity(differences), alpha, left_out)
 
@@ -257,15 +260,15 @@ def _largest(comparison: Comparison, treatment: str, segment: str) -> tuple[Sequ
     return sorted(kept), len(values) - MOST_VALUES
 
 
-def _measure(comparison: Comparison, overall: Effect, segment: str, value: str) -> tuple[Effect, tuple[int, int]]:
+def _measure(comparison: Comparison, overall: Effect, segment: str, value: str) -> Effect:
     effect = comparison.effect(overall.metric, overall.treatment, segment=segment, value=value)
     groups = effect.groups or (0, 0)
     if min(groups) >= FEWEST_GROUPS:
-        return effect, groups
+        return effect
     found = f"too few {comparison.group_word}s: {groups[0]} and {groups[1]}"
     reason = f"{found}, a segment needs {FEWEST_GROUPS} in each variant"
     absent = stats.Estimate.absent(reason, n=effect.difference.n, method=effect.difference.method)
-    hidden = replace(
+    return replace(
         effect,
         difference=absent,
         lift=absent,
@@ -276,7 +279,6 @@ def _measure(comparison: Comparison, overall: Effect, segment: str, value: str) 
         views=(),
         belief=None,
     )
-    return hidden, groups
 
 
 def _harmed(effect: Effect) -> bool:

@@ -66,7 +66,7 @@ class MetricDesign(NamedTuple):
     unit: str
     role: Role
     group: str
-    aim: Aim | None
+    aim: Aim
     level: float | None
     variance: float | None
     explained: float
@@ -81,7 +81,7 @@ class MetricDesign(NamedTuple):
     @property
     def enough(self) -> bool:
         """Whether the planned window gives the wanted power."""
-        return self.aim is not None and self.power is not None and self.power >= self.aim.power
+        return self.power is not None and self.power >= self.aim.power
 
 
 def planned_days(plan: ExperimentPlan) -> int:
@@ -215,13 +215,13 @@ def metric_design(plan: ExperimentPlan, history: UnitHistory, key: str) -> Metri
         detectable=None,
         reason=outcome if isinstance(outcome, str) else "",
     )
-    return design if isinstance(outcome, str) else _solved(plan, history, key, design, aim, outcome)
+    return design if isinstance(outcome, str) else _solved(plan, history, key, design, outcome)
 
 
 def _solved(
-    plan: ExperimentPlan, history: UnitHistory, key: str, design: MetricDesign, aim: Aim, outcome: Outcome
+    plan: ExperimentPlan, history: UnitHistory, key: str, design: MetricDesign, outcome: Outcome
 ) -> MetricDesign:
-    days, metric = planned_days(plan), history.metrics[key]
+    days, metric, aim = planned_days(plan), history.metrics[key], design.aim
     test = power_design(plan, aim, metric, planned_inflation(plan, history, aim.power))
     units = history.units_after(days)
     needed = units_needed(outcome, aim.effect, test, power=aim.power)

@@ -99,7 +99,7 @@ def place_look(plan: ExperimentPlan, units: Units, taken: Sequence[Look], first:
         plan.key,
         plan.design,
         plan.alpha,
-        max(len(plan.treatments), 1),
+        len(plan.treatments),
         planned,
         tuple(_share_of_window(plan, instant) for instant in planned),
         _share_of_window(plan, as_of),

@@ -260,8 +260,8 @@ def _parts(measurement: Measurement, days: ir.Table, exposed: ir.Table, others: 
     sums: dict[str, Any] = {
         "variant": rows.variant.arbitrary(),
         "exposure_day": rows.exposure_day.arbitrary(),
-        "counted_at": rows.first_at.min(where=rows.counts),
-        "met_at": rows.first_at.min(where=rows.after),
+        "counted_at": rows.first_s.min(where=rows.counts),
+        "met_at": rows.first_s.min(where=rows.after),
         "requests": total("events", "after"),
         "other_version": total("events", "strange"),
         "early": total("events", "early"),
@@ -274,8 +274,8 @@ def _parts(measurement: Measurement, days: ir.Table, exposed: ir.Table, others: 
     if "label_outside" in rows.columns:
         sums["label_outside"] = rows.label_outside.sum(where=rows.inside).fill_null(0.0)
     for column in measurement.segment_columns.values():
-        sums[column] = rows[column].argmin(rows.first_at, where=rows.counts)
-    sums["eligible"] = rows.eligible.argmin(rows.first_at, where=rows.after) if plan.eligible else ibis.null("boolean")
+        sums[column] = rows[column].argmin(rows.first_s, where=rows.counts)
+    sums["eligible"] = rows.eligible.argmin(rows.first_s, where=rows.after) if plan.eligible else ibis.null("boolean")
     sums |= {f"other_{i}": rows[f"other_{i}"].arbitrary() for i in range(others)}
     whole = _whole_sums(measurement)
     for i, parts in enumerate(_sum_parts(measurement)):

@@ -147,11 +147,9 @@ class UnitTable:
         return self._collect(ibis.union(*parts) if weeks > 1 else parts[0], by=["horizon"])
 
     def cluster_moments(self) -> MomentTable:
-        """The moments by cluster over the whole window; a unit without a cluster stands for itself."""
+        """The moments by cluster over the whole window."""
         inside = self.inside
-        return self._collect(
-            inside.group_by(group=self._group(inside)).aggregate(**self.sums(inside)), covariates=False
-        )
+        return self._collect(inside.group_by(group=self.group(inside)).aggregate(**self.sums(inside)), covariates=False)
 
     def pair_moments(self, weeks: int) -> MomentTable:
         """As `moments`, of units under the control's version and the first treatment's, which both scored them."""
@@ -167,7 +165,7 @@ class UnitTable:
     def pair_cluster_moments(self) -> MomentTable:
         """The same by cluster over the whole window."""
         rows = self._both(weeks=int(self.window.days) // WEEK_DAYS)
-        return self._collect_pairs(rows.group_by(group=self._group(rows)).aggregate(**self._pair_sums(rows)))
+        return self._collect_pairs(rows.group_by(group=self.group(rows)).aggregate(**self._pair_sums(rows)))
 
     def units(self, weeks: int) -> ir.Table:
         """One row per unit seen in the first `weeks` of the window: `s_<i>`, `n_<i>` by metric, `x_<j>` by covariate.
@@ -195,7 +193,8 @@ class UnitTable:
             sums |= {f"s_{i}": numerator - self.shifts[key] * denominator, f"n_{i}": denominator.cast("float64")}
         return sums
 
-    def _group(self, rows: ir.Table) -> Any:
+    def group(self, rows: ir.Table) -> Any:
+        """The cluster of each row; a unit without one stands for itself."""
         import ibis
 
         return ibis.coalesce(rows[self.plan.cluster or "unit_id"], ibis.literal(_ALONE) + rows.unit_id)
@@ -348,7 +347,7 @@ def _own_mean(rows: ir.Table, key: str) -> Any:
 
 
 def _ratio(numerator: Any, denominator: Any) -> float:
-    return float(numerator) / float(denominator) if denominator and numerator == numerator else 0.0  # noqa: PLR0124
+    return float(numerator) / float(denominator) if denominator and numerator == numerator else 0.0  # noqa: PLR0124 - NaN
 
 
 def _instant(source: Source, as_of: str | datetime) -> datetime:

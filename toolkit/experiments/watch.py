@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from typing_extensions import override
 
-from toolkit.experiments.plan_words import RULES, change_text, shown_instant
+from toolkit.display import format_instant_day
+from toolkit.experiments.plan_words import RULES, change_text
 from toolkit.records import ResultRow, Shown
 
 if TYPE_CHECKING:
@@ -151,14 +152,14 @@ def _decided(design: ExperimentDesign) -> Iterator[Stop]:
             last = number == len(plan.planned_looks)
             what = f"the difference is {z:.2f} standard errors or more from zero"
             follows = "the rule decides" if last else "it may stop: ship if the guardrails allow it"
-            yield Stop(what, f"look {number}, {shown_instant(instant)}", follows)
+            yield Stop(what, f"look {number}, {format_instant_day(instant)}", follows)
     elif plan.design.kind == "always_valid":
         yield Stop("the confidence sequence leaves zero", "at any time", "it may stop")
     if plan.design.harm and plan.design.kind != "fixed":
         yield Stop("the primary or a guardrail is shown to be worse", "at every look", "it stops for harm")
     if plan.design.futility:
         yield Stop("a win has become unlikely", "at every planned look", "it may stop for futility")
-    yield Stop("the window has ended and its labels are there", shown_instant(plan.ready_on), RULES[plan.rule])
+    yield Stop("the window has ended and its labels are there", format_instant_day(plan.ready_on), RULES[plan.rule])
     if plan.max_extension_days:
         days = plan.max_extension_days
-        yield Stop("the rule cannot decide yet", shown_instant(plan.ready_on), f"it goes on, {days} days at most")
+        yield Stop("the rule cannot decide yet", format_instant_day(plan.ready_on), f"it goes on, {days} days at most")

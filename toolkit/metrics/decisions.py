@@ -35,6 +35,13 @@ class Decided(NamedTuple):
     happened: Any
 
 
+def decision_scalar(model: ModelDefinition, columns: Collection[str]) -> str:
+    """What says whether a request was decided yes, given the columns of predictions."""
+    if "decision" in columns:
+        return "decision"
+    return f"score >= {'threshold' if 'threshold' in columns else repr(model.decision_threshold)}"
+
+
 class _DecisionKind(RatioKind):
     """Of the decision against a label that is 0 or 1."""
 
@@ -53,8 +60,7 @@ class _DecisionKind(RatioKind):
     def resolved(self, model: ModelDefinition, columns: Collection[str]) -> Self:
         if self.decision or "decision" in columns:
             return self
-        threshold = "threshold" if "threshold" in columns else repr(model.decision_threshold)
-        return self.model_copy(update={"decision": f"score >= {threshold}"})
+        return self.model_copy(update={"decision": decision_scalar(model, columns)})
 
     def decided(self, table: ir.Table) -> Decided:
         """What was decided and what happened, request by request."""

@@ -180,7 +180,8 @@ class MomentTable:
         table = pa.Table.from_pandas(self.frame, preserve_index=False)
         table = table.replace_schema_metadata({_METADATA: json.dumps(about, sort_keys=True).encode()})
         with io.BytesIO() as stream:
-            pq.write_table(table, stream, compression="zstd")
+            # A table is read whole, and with hundreds of columns what helps to read a part costs more than the rows.
+            pq.write_table(table, stream, compression="zstd", use_dictionary=False, write_statistics=False)
             return stream.getvalue()
 
     @classmethod
@@ -190,14 +191,14 @@ class MomentTable:
         import pyarrow.parquet as pq
 
         try:
-            table = pq.read_table(pa.BufferReader(data))
+            table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
             about = json.loads(table.schema.metadata[_METADATA])
         except (pa.ArrowException, KeyError, TypeError, ValueError) as err:
             raise VerificationError("these bytes are no moments that the toolkit stored") from err
         if about["format"] != FORMAT:
             raise VerificationError(f"moments were stored in format {about['format']}, this toolkit reads {FORMAT}")
         needs = Needs(tuple(about["needs"]["measures"]), tuple((a, b) for a, b in about["needs"]["pairs"]))
-        return cls(needs, tuple(about["by"]), tuple(about["splits"]), table.to_pandas())
+        return cls(needs, tuple(about["by"]), tuple(about["splits"]), table.to_pandas(use_threads=False))
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray[Any, Any]]:

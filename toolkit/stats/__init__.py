@@ -5,7 +5,7 @@ Differences are always 1 minus 0, the second group minus the first.
 """
 
 from toolkit.stats.adjustment import adjusted_difference
-from toolkit.stats.boundaries import Boundary, boundary, classic_boundary, repeated_p, studentized
+from toolkit.stats.boundaries import Boundary, boundary, classic_boundary, studentized
 from toolkit.stats.calibration import (
     BinSums,
     BrierDecomposition,
@@ -16,10 +16,9 @@ from toolkit.stats.calibration import (
     expected_calibration_error,
     maximum_calibration_error,
 )
-from toolkit.stats.caps import Cap, cap_from_quantile, pooled_cap, winsorized
+from toolkit.stats.caps import Cap, pooled_cap, winsorized
 from toolkit.stats.comparisons import Effects, compare
 from toolkit.stats.confidence_sequences import (
-    CONFIDENCE_SEQUENCE,
     TUNE_N,
     always_valid_p,
     always_valid_reach,
@@ -56,22 +55,8 @@ from toolkit.stats.maturity import (
     truncated_shares,
 )
 from toolkit.stats.means import Moments, mean, moments, welch
-from toolkit.stats.multiplicity import (
-    ADJUSTMENTS,
-    FalseAlarmBand,
-    adjust_p,
-    alpha_per_treatment,
-    false_alarm_band,
-    guarded_power,
-)
-from toolkit.stats.paired import (
-    Agreement,
-    McNemar,
-    agreement,
-    difference_of_paired_proportions,
-    mcnemar,
-    paired_difference,
-)
+from toolkit.stats.multiplicity import ADJUSTMENTS, FalseAlarmBand, adjust_p, false_alarm_band, guarded_power
+from toolkit.stats.paired import Agreement, McNemar, agreement, mcnemar
 from toolkit.stats.posterior import Posterior, normal_posterior, posterior, share_posterior
 from toolkit.stats.power import (
     HYPOTHESES,
@@ -102,14 +87,13 @@ from toolkit.stats.score_intervals import compare_proportions
 from toolkit.stats.sequential_ratios import SequentialSampleRatio, sequential_sample_ratio
 from toolkit.stats.spending import RHO, SPENDING, Sides, spent_alpha
 from toolkit.stats.trends import Trend, trend
-from toolkit.stats.two_samples import TwoSamples, merge_samples, two_samples
+from toolkit.stats.two_samples import TwoSamples, two_samples
 
 __all__ = [
     "ADJUSTMENTS",
     "BRIER_METHOD",
     "CELL_WIDTH",
     "CONFIDENCE",
-    "CONFIDENCE_SEQUENCE",
     "ECE_METHOD",
     "HYPOTHESES",
     "MEDIAN_METHOD",
@@ -157,7 +141,6 @@ __all__ = [
     "adjusted_difference",
     "against_the_rest",
     "agreement",
-    "alpha_per_treatment",
     "always_valid_p",
     "always_valid_reach",
     "auc",
@@ -170,7 +153,6 @@ __all__ = [
     "brier_parts",
     "calibration_gap",
     "calibration_in_the_large_z",
-    "cap_from_quantile",
     "classic_boundary",
     "compare",
     "compare_proportions",
@@ -182,7 +164,6 @@ __all__ = [
     "detectable_effect",
     "detectable_margin",
     "difference",
-    "difference_of_paired_proportions",
     "difference_of_proportions",
     "difference_of_ratios",
     "drift_for_power",
@@ -209,14 +190,12 @@ __all__ = [
     "mean",
     "mean_outcome",
     "median_duration",
-    "merge_samples",
     "mix_within",
     "mixture_width",
     "moments",
     "normal_posterior",
     "not_inferior",
     "outcome_from_error",
-    "paired_difference",
     "pooled_cap",
     "posterior",
     "power_of",
@@ -227,7 +206,6 @@ __all__ = [
     "reach_series",
     "recalibration",
     "relative_lift",
-    "repeated_p",
     "root_of_ratio",
     "sample_ratio",
     "scaled",

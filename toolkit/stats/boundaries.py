@@ -30,7 +30,6 @@ _NOTHING = 1e-15
 """Less than this left to spend on a side, and the bound is `Z_CAP`."""
 
 _TINY = 1e-300
-_SMALLEST_P, _LARGEST_P = 1e-10, 1 - 1e-6
 
 
 class Boundary(NamedTuple):
@@ -110,42 +109,6 @@ def classic_boundary(looks: int, *, alpha: float, family: str) -> Boundary:
     if looks < 1:
         raise ArgumentError(f"looks == {looks}, must be at least 1")
     return _classic(looks, alpha, family)
-
-
-def repeated_p(
-    z: float,
-    fractions: Sequence[float],
-    *,
-    spending: str = "obrien_fleming",
-    rho: float = RHO,
-    final: bool = True,
-    sides: Sides = 2,
-) -> float:
-    """The p-value that goes with the bounds: the smallest alpha whose boundary `z` at the last of the looks crosses.
-
-    It is at most alpha exactly where the repeated interval at this look excludes zero, and all looks together keep it:
-    the chance that any of their p-values is at most alpha is alpha (Jennison & Turnbull 2000, ch. 9). At a single
-    final look it is the ordinary p-value. Below 1e-10 it is given as 1e-10; it is 1 where no alpha would do.
-
-    >>> round(repeated_p(2.5, [1.0]), 6), round(repeated_p(2.5, [0.25, 0.5, 0.75], final=False), 4)
-    (0.012419, 0.0368)
-    """
-    from scipy import optimize
-
-    if not math.isfinite(z):
-        raise ArgumentError(f"z == {z}, must be a finite number")
-    distance = abs(z) if sides == 2 else z
-
-    def excess(log_alpha: float) -> float:
-        bounds = boundary(fractions, alpha=math.exp(log_alpha), spending=spending, rho=rho, final=final, sides=sides)
-        return bounds.z[-1] - distance
-
-    low, high = math.log(_SMALLEST_P), math.log(_LARGEST_P)
-    if excess(low) <= 0:
-        return _SMALLEST_P
-    if excess(high) > 0:
-        return 1.0
-    return math.exp(float(optimize.brentq(excess, low, high, xtol=1e-9)))
 
 
 def studentized(z: float, df: float | None) -> float:

@@ -56,22 +56,14 @@ def pooled_cap(*groups: ArrayLike, share: float = 0.99) -> Cap:
     if not values.size:
         return Cap(None, share, 0, 0, CAP_METHOD, "absent", "no cap: no values")
     cap, smallest = float(np.quantile(values, share)), float(values.min())
-    return cap_from_quantile(cap, smallest, int(np.count_nonzero(values > cap)), values.size, share=share)
-
-
-def cap_from_quantile(value: float, smallest: float, capped: int, n: int, *, share: float) -> Cap:
-    """The cap from a quantile that an engine found, the smallest value, and how many values lie above the quantile.
-
-    >>> cap_from_quantile(198.01, 1.0, 1, 100, share=0.99).value
-    198.01
-    """
-    if value > smallest:
-        return Cap(value, share, capped, n, CAP_METHOD, "ok", "")
+    capped = int(np.count_nonzero(values > cap))
+    if cap > smallest:
+        return Cap(cap, share, capped, values.size, CAP_METHOD, "ok", "")
     lie = f"{share:g}" if share * 100 != round(share * 100) else f"{share:.0%}"
     reason = (
         f"no cap: {lie} of the values lie at the smallest of them, {smallest:g}, and capping would leave them all equal"
     )
-    return Cap(None, share, capped, n, CAP_METHOD, "absent", reason)
+    return Cap(None, share, capped, values.size, CAP_METHOD, "absent", reason)
 
 
 def winsorized(values: ArrayLike, cap: Cap) -> Numbers:

@@ -19,7 +19,7 @@ from toolkit.stats.estimate import (
     lacking,
     satterthwaite_df,
 )
-from toolkit.stats.influences import Spread, ratio_of, ratio_square_sum, spread
+from toolkit.stats.influences import Spread, ratio_error, ratio_of, ratio_square_sum, spread
 from toolkit.stats.lifts import fieller
 from toolkit.stats.means import too_few
 from toolkit.stats.proportions import proportion
@@ -183,7 +183,7 @@ def _level(samples: TwoSamples, side: int, confidence: float) -> Estimate:
         return Estimate.alone(mean, n=rows, method=method, reason=reason)
     return from_standard_error(
         mean,
-        math.sqrt(ratio_square_sum(moments) / moments.n / (moments.n - 1)),
+        ratio_error(moments),
         n=rows,
         df=moments.n - 1,
         method=method,

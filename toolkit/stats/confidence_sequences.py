@@ -19,10 +19,10 @@ import math
 
 from toolkit.checks import check_between
 from toolkit.errors import ArgumentError
-from toolkit.stats.estimate import ROUNDING, TOO_LARGE, Estimate, check_count, check_finite, lacking
+from toolkit.stats.estimate import Estimate, check_count, check_finite, check_positive, from_standard_error
 from toolkit.stats.spending import Sides, check_sides
 
-CONFIDENCE_SEQUENCE = "asymptotic confidence sequence"
+_METHOD = "asymptotic confidence sequence"
 
 TUNE_N = 5000
 """The number of observations at which the sequence is narrowest, unless a plan says otherwise."""
@@ -37,7 +37,7 @@ def mixture_width(tune_v: float, *, alpha: float, sides: Sides = 2) -> float:
     >>> round(mixture_width(100, alpha=0.05), 5)
     12.60056
     """
-    _check_positive("tune_v", tune_v)
+    check_positive("tune_v", tune_v)
     check_sides(sides)
     tail = check_between("alpha", alpha, 0, 1) * (2 if sides == 1 else 1)
     if tail >= 1:
@@ -57,8 +57,8 @@ def log_mixture(s: float, v: float, *, rho: float, sides: Sides = 2) -> float:
     from scipy import special
 
     check_finite("s", s)
-    _check_positive("v", v)
-    _check_positive("rho", rho)
+    check_positive("v", v)
+    check_positive("rho", rho)
     check_sides(sides)
     evidence = s * (s / (v + rho)) / 2 - math.log1p(v / rho) / 2
     return evidence if sides == 2 else evidence + math.log(2) + float(special.log_ndtr(s / math.sqrt(v + rho)))
@@ -75,8 +75,8 @@ def uniform_boundary(v: float, *, alpha: float, rho: float, sides: Sides = 2) ->
     27.66071
     """
     check_between("alpha", alpha, 0, 1)
-    _check_positive("v", v)
-    _check_positive("rho", rho)
+    check_positive("v", v)
+    check_positive("rho", rho)
     check_sides(sides)
     two_sided = math.sqrt((v + rho) * (math.log1p(v / rho) - 2 * math.log(alpha)))
     if sides == 2:
@@ -100,7 +100,7 @@ def always_valid_reach(n: float, *, alpha: float, tune_n: float = TUNE_N, sides:
     >>> round(always_valid_reach(10_000, alpha=0.05, tune_n=10_000, sides=1), 6)
     2.766071
     """
-    _check_positive("n", n)
+    check_positive("n", n)
     rho = mixture_width(tune_n, alpha=alpha, sides=sides)
     return uniform_boundary(n, alpha=alpha, rho=rho, sides=sides) / math.sqrt(n)
 
@@ -115,7 +115,7 @@ def always_valid_p(z: float, n: float, *, alpha: float, tune_n: float = TUNE_N, 
     0.222743
     """
     check_finite("z", z)
-    _check_positive("n", n)
+    check_positive("n", n)
     rho = mixture_width(tune_n, alpha=alpha, sides=sides)
     return math.exp(-max(0.0, log_mixture(z, 1.0, rho=rho / n, sides=sides)))
 
@@ -128,7 +128,6 @@ def confidence_sequence(
     alpha: float,
     tune_n: float = TUNE_N,
     null: float | None = 0.0,
-    method: str = CONFIDENCE_SEQUENCE,
 ) -> Estimate:
     """The estimate with an interval and a p-value that hold at every look together, for a value with its usual error.
 
@@ -147,26 +146,13 @@ def confidence_sequence(
     check_between("alpha", alpha, 0, 1)
     n = check_count("n", n)
     if n == 0:
-        return Estimate.absent("no observations", n=0, method=method)
+        return Estimate.absent("no observations", n=0, method=_METHOD)
     check_finite("value", value)
     if math.isnan(se) or se < 0:
         raise ArgumentError(f"se == {se}, must be a number of at least 0")
-    if math.isinf(se):
-        return Estimate.alone(value, n=n, method=method, reason=f"{lacking(null)}: {TOO_LARGE}")
-    if se <= ROUNDING * abs(value):
-        reason = f"{lacking(null)}: the observations do not vary"
-        return Estimate.alone(value, n=n, method=method, reason=reason)._replace(se=0.0)
-    reach = always_valid_reach(n, alpha=alpha, tune_n=tune_n) * se
-    p_value = None
-    if null is not None:
-        z = (value - null) / se
-        p_value = always_valid_p(z, n, alpha=alpha, tune_n=tune_n) if math.isfinite(z) else 0.0
-    estimate = Estimate(value, se, None, value - reach, value + reach, p_value, n, method, "ok", "")
-    if not (math.isfinite(value - reach) and math.isfinite(value + reach)):
-        return estimate._replace(ci_lower=None, ci_upper=None, reason=f"no interval: {TOO_LARGE}")
-    return estimate
-
-
-def _check_positive(name: str, given: float) -> None:
-    if not (math.isfinite(given) and given > 0):
-        raise ArgumentError(f"{name} == {given}, must be a number above 0")
+    reach = always_valid_reach(n, alpha=alpha, tune_n=tune_n)
+    estimate = from_standard_error(value, se, n=n, method=_METHOD, null=null, critical=reach)
+    if null is None or not estimate.se:
+        return estimate
+    z = (value - null) / se
+    return estimate._replace(p_value=always_valid_p(z, n, alpha=alpha, tune_n=tune_n) if math.isfinite(z) else 0.0)

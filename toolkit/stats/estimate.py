@@ -242,6 +242,13 @@ def check_variance(name: str, given: float | None) -> float:
     return float(check_at_least(name, check_finite(name, given), 0))
 
 
+def check_positive(name: str, given: float) -> float:
+    """Return `given` if it is a finite number above 0."""
+    if not (math.isfinite(given) and given > 0):
+        raise ArgumentError(f"{name} == {given}, must be a number above 0")
+    return given
+
+
 def check_reach(critical: float) -> float:
     """Return `critical` as a float if an interval can reach so many standard errors."""
     if not (math.isfinite(critical) and critical > 0):

@@ -126,6 +126,11 @@ def ratio_square_sum(moments: JointMoments) -> float:
     return max(_of_two(moments.products, influence, influence), 0.0)
 
 
+def ratio_error(moments: JointMoments) -> float:
+    """The standard error of the metric over 2 groups or more."""
+    return math.sqrt(ratio_square_sum(moments) / moments.n / (moments.n - 1))
+
+
 def _of_two(products: Sequence[Sequence[float]], left: Sequence[float], right: Sequence[float]) -> float:
     """`combined` for the metric's own two measures, in plain numbers: most comparisons need no more."""
     terms = [left[i] * products[i][j] * right[j] for i in (0, 1) for j in (0, 1)]

@@ -15,13 +15,12 @@ from toolkit.stats.estimate import (
     lacking,
     satterthwaite_df,
 )
+from toolkit.stats.sample_ratios import SMALLEST_EXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INTERACTION = "difference of differences, welch"
-_SMALLEST_EXPECTED = 5
-"""Cochran (1954), Biometrics 10:417: below this expected count the chi-square approximation is not to be trusted."""
 
 
 class Independence(NamedTuple):
@@ -86,15 +85,13 @@ def independence(table: Sequence[Sequence[int]], *, exact: bool | None = None) -
     chi2 = float((np.square(cells - expected) / expected).sum())
     size = math.sqrt(chi2 / n / (min(rows, columns) - 1))
     outcome = outcome._replace(chi2=chi2, cramers_v=min(size, 1.0), status="ok", reason="")
-    small = bool(expected.min() < _SMALLEST_EXPECTED)
+    small = bool(expected.min() < SMALLEST_EXPECTED)
     if cells.shape == (2, 2) and (small if exact is None else exact):
         return outcome._replace(p_value=_fisher(cells), method="fisher exact")
     if exact:
         raise ArgumentError(f"exact was asked for a table of {rows} × {columns}; Fisher's test here is for 2 × 2")
     if small and exact is None:
-        reason = (
-            f"no test: a count of {expected.min():.3g} is expected in a cell, chi-square needs {_SMALLEST_EXPECTED}"
-        )
+        reason = f"no test: a count of {expected.min():.3g} is expected in a cell, chi-square needs {SMALLEST_EXPECTED}"
         return outcome._replace(reason=reason)
     return outcome._replace(p_value=float(special.chdtrc(df, chi2)))
 

@@ -8,22 +8,8 @@ from __future__ import annotations
 
 import math
 
-from toolkit.checks import check_between
-from toolkit.errors import ArgumentError
-from toolkit.stats.estimate import (
-    CONFIDENCE,
-    TOO_LARGE,
-    Estimate,
-    check_count,
-    check_finite,
-    check_reach,
-    check_variance,
-    critical_value,
-    from_standard_error,
-    lacking,
-    satterthwaite_df,
-)
-from toolkit.stats.means import too_few
+from toolkit.stats.estimate import CONFIDENCE, TOO_LARGE, Estimate, check_reach, critical_value
+from toolkit.stats.means import welch
 
 
 def relative_lift(
@@ -34,7 +20,6 @@ def relative_lift(
     mean1: float | None,
     variance1: float | None,
     *,
-    covariance: float = 0.0,
     confidence: float = CONFIDENCE,
 ) -> Estimate:
     """(mean1 - mean0) / |mean0| from two samples' counts, means and sample variances (ddof 1).
@@ -43,42 +28,15 @@ def relative_lift(
     negative. Where the control mean cannot be told from 0 (g >= 1) the interval is unbounded; where it is 0 there is no
     lift. `se` is the delta method's; the interval is not symmetric and not made of it.
 
-    Parameters
-    ----------
-    covariance: of the two sample means (not of the observations); then there are n - 1 degrees of freedom of the
-        smaller sample, which is exact for pairs.
-
     >>> lift = relative_lift(3407, 0.41, 15.2103, 3461, 0.70, 38.4399)
     >>> round(lift.value, 4), round(lift.ci_lower, 3), round(lift.ci_upper, 3), round(lift.p_value, 4)
     (0.7073, 0.094, 1.709, 0.0202)
     >>> relative_lift(50, 0.1, 4.0, 50, 0.2, 4.0).reason
     'unbounded: the control mean cannot be told from 0 (g = 31.5)'
     """
-    check_between("confidence", confidence, 0, 1)
-    n0, n1 = check_count("n0", n0), check_count("n1", n1)
-    if n0 == 0 or n1 == 0:
-        return Estimate.absent(f"no observations in one group: n0 == {n0}, n1 == {n1}", n=n0 + n1, method="fieller")
-    mean0, mean1 = check_finite("mean0", mean0), check_finite("mean1", mean1)
-    gap, n, method = mean1 - mean0, n0 + n1, "fieller"
-    if few := too_few(n0, n1):
-        alone = Estimate.alone(gap, n=n, method=method, reason=f"{lacking(0.0)}: {few}")
-        return fieller(alone, mean0, se0=0.0, covariance=0.0, method=method)
-    se0 = math.sqrt(check_variance("variance0", variance0) / n0)
-    se1 = math.sqrt(check_variance("variance1", variance1) / n1)
-    if abs(check_finite("covariance", covariance)) > se0 * se1 * (1 + 1e-9):  # the allowance is for rounded sums
-        raise ArgumentError(f"covariance == {covariance}, must be at most {se0 * se1} in size: that of the two means")
-    variance = se0 * se0 + se1 * se1 - 2 * covariance
-    difference = from_standard_error(
-        gap,
-        math.hypot(se0, se1) if covariance == 0 else math.sqrt(max(variance, 0.0)),
-        n=n,
-        df=min(n0, n1) - 1 if covariance else satterthwaite_df((se0, n0 - 1), (se1, n1 - 1)),
-        method=method,
-        null=0.0,
-        scale=max(abs(mean0), abs(mean1)),
-        confidence=confidence,
-    )
-    return fieller(difference, mean0, se0=se0, covariance=covariance, method=method, confidence=confidence)
+    difference = welch(n0, mean0, variance0, n1, mean1, variance1, confidence=confidence)
+    se0 = math.sqrt((variance0 or 0.0) / n0) if difference.se else 0.0
+    return fieller(difference, mean0 or 0.0, se0=se0, covariance=0.0, method="fieller", confidence=confidence)
 
 
 def fieller(

@@ -16,11 +16,11 @@ class MarginTest(NamedTuple):
     Attributes
     ----------
     passed: whether the treatment is shown to keep the margin; None if nothing can be said. False is no proof of harm.
-    p_value: one-sided, of a true difference at the margin; None where an interval decided.
+    p_value: one-sided, of a true difference at the margin.
     statistic: standard errors between the difference and the margin.
     bound: how bad the difference may be at the confidence of the test, in the unit of the difference.
     limit: where the margin lies: -margin if more is better, +margin if less is.
-    method: "one-sided t", "one-sided z", or "end of the interval: " and its own method.
+    method: "one-sided t" or "one-sided z".
     status: `absent` if `passed` is. reason: why a part is absent; else "".
     """
 
@@ -58,9 +58,7 @@ class Equivalence(NamedTuple):
     reason: str
 
 
-def not_inferior(
-    difference: Estimate, margin: float, *, increase: bool = True, alpha: float | None = 0.05
-) -> MarginTest:
+def not_inferior(difference: Estimate, margin: float, *, increase: bool = True, alpha: float = 0.05) -> MarginTest:
     """Whether a difference is shown to be no worse than the margin.
 
     Source: Julious (2004), Statistics in Medicine 23:1921.
@@ -69,21 +67,16 @@ def not_inferior(
     ----------
     margin: of at least 0, in the unit of the difference; at 0 the test asks whether the treatment is better.
     increase: whether more is better.
-    alpha: one-sided; the error and degrees of freedom of the difference are used. None: the interval that the
-        difference brings decides by its end, whatever it was made by (a score method, the bound of a planned look).
+    alpha: one-sided; the error and degrees of freedom of the difference are used.
 
     >>> drop = Estimate(-0.01, 0.004, None, -0.0178, -0.0022, 0.012, 4000, "difference", "ok", "")
     >>> found = not_inferior(drop, 0.02)
     >>> found.passed, round(found.p_value, 6), round(found.bound, 6)
     (True, 0.00621, -0.016579)
-    >>> not_inferior(drop, 0.005, alpha=None).passed
-    False
     """
     check_at_least("margin", margin, 0)
     sign = 1.0 if increase else -1.0
     limit = -sign * margin
-    if alpha is None:
-        return _by_interval(difference, limit, increase=increase)
     check_between("alpha", alpha, 0, 1)
     method = _method(difference)
     lacking = _without_error(difference)
@@ -122,16 +115,6 @@ def equivalent(difference: Estimate, low: float, high: float, *, alpha: float = 
     if not (math.isfinite(lower) and math.isfinite(upper)):
         return Equivalence(None, None, None, None, None, None, low, high, method, "absent", TOO_LARGE)
     return Equivalence(p_value < alpha, p_value, p_low, p_high, lower, upper, low, high, method, "ok", "")
-
-
-def _by_interval(difference: Estimate, limit: float, *, increase: bool) -> MarginTest:
-    method = f"end of the interval: {difference.method}"
-    bound = difference.ci_lower if increase else difference.ci_upper
-    if bound is None:
-        lacking = difference.reason or "the interval is unbounded on the side of the margin"
-        return MarginTest(None, None, None, None, limit, method, "absent", lacking)
-    passed = bound > limit if increase else bound < limit
-    return MarginTest(passed, None, None, bound, limit, method, "ok", "no p-value: the end of the interval decides")
 
 
 def _without_error(difference: Estimate) -> str:

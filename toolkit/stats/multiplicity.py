@@ -60,19 +60,6 @@ def adjust_p(p_values: Sequence[float | None], method: str) -> tuple[float | Non
     return tuple(result)
 
 
-def alpha_per_treatment(alpha: float, treatments: int) -> float:
-    """The alpha of each treatment's comparison with control, so that any false alarm keeps to `alpha`.
-
-    Source: Dunn (1961), JASA 56:52 (Bonferroni). Intervals of confidence 1 minus it hold together.
-
-    >>> alpha_per_treatment(0.05, 2)
-    0.025
-    """
-    if check_count("treatments", treatments) == 0:
-        raise ArgumentError("treatments == 0, must be at least 1")
-    return check_between("alpha", alpha, 0, 1) / treatments
-
-
 def guarded_power(power: float, guardrails: int) -> float:
     """The power to plan each metric with, so that the decision as a whole has `power` with so many guardrails.
 

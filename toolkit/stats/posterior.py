@@ -9,8 +9,8 @@ import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from toolkit.checks import check_between
-from toolkit.errors import ArgumentError
-from toolkit.stats.estimate import CONFIDENCE, TOO_LARGE, Estimate, check_count, check_finite, critical_value
+from toolkit.stats.estimate import CONFIDENCE, TOO_LARGE, Estimate, check_finite, critical_value
+from toolkit.stats.proportions import check_successes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -176,9 +176,7 @@ def _partial_expectation(distance: float) -> float:
 
 
 def _updated(name: str, x: int, n: int, prior: tuple[float, float]) -> tuple[float, float]:
-    successes, observations = check_count(f"x{name}", x), check_count(f"n{name}", n)
-    if successes > observations:
-        raise ArgumentError(f"x{name} == {successes}, must be at most n{name} == {observations}")
+    successes, observations = check_successes(f"x{name}", x, f"n{name}", n)
     return prior[0] + successes, prior[1] + observations - successes
 
 

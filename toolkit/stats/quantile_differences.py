@@ -25,7 +25,7 @@ from toolkit.stats.estimate import (
     lacking,
     satterthwaite_df,
 )
-from toolkit.stats.influences import ratio_of, ratio_square_sum
+from toolkit.stats.influences import ratio_error, ratio_of
 from toolkit.stats.joint_moments import JointMoments
 from toolkit.stats.lifts import fieller
 from toolkit.stats.quantiles import FEWEST_DAYS
@@ -70,7 +70,7 @@ def share_error(moments: JointMoments) -> float | None:
     """
     if moments.n < 2 or ratio_of(moments, 0) is None:
         return None
-    return math.sqrt(ratio_square_sum(moments) / moments.n / (moments.n - 1))
+    return ratio_error(moments)
 
 
 def fewest_rows(q: float, *, confidence: float = CONFIDENCE) -> float:

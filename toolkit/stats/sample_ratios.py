@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from toolkit.checks import check_at_least
 from toolkit.errors import ArgumentError
@@ -15,8 +15,34 @@ if TYPE_CHECKING:
 _EXACT_BELOW = 1000
 """Two variants with fewer units are tested exactly: it costs nothing there."""
 
-_SMALLEST_EXPECTED = 5
+SMALLEST_EXPECTED = 5
 """Cochran (1954), Biometrics 10:417: below this expected count the chi-square approximation is not to be trusted."""
+
+
+class WeighedCounts(NamedTuple):
+    """Counts of units beside the shares that were planned for them.
+
+    Attributes
+    ----------
+    observed_shares, expected_shares, largest_deviation, n: as in `SampleRatio`.
+    active: of each variant with weight its count and its expected share.
+    """
+
+    observed_shares: tuple[float, ...]
+    expected_shares: tuple[float, ...]
+    largest_deviation: float | None
+    n: int
+    active: tuple[tuple[int, float], ...]
+
+    def settled(self, statistic: str) -> dict[str, Any]:
+        """What an outcome says where there is nothing to test; {} where there is."""
+        if self.n == 0:
+            return {"reason": "no units"}
+        strays = self.n - sum(count for count, _ in self.active)
+        if strays:
+            reason = f"no {statistic}: {strays} units in a variant of weight 0, which the plan makes impossible"
+            return {"p_value": 0.0, "method": "impossible under the plan", "status": "ok", "reason": reason}
+        return {"reason": "only one variant has weight: there is no ratio to check"} if len(self.active) == 1 else {}
 
 
 class SampleRatio(NamedTuple):
@@ -59,6 +85,25 @@ def sample_ratio(counts: Sequence[int], weights: Sequence[float]) -> SampleRatio
     >>> sample_ratio([5170, 4830, 0], [0.5, 0.5, 0]).df
     1
     """
+    seen = weigh_counts(counts, weights)
+    n, active = seen.n, seen.active
+    outcome = SampleRatio(None, len(active) - 1, None, *seen[:4], "chi-square", "absent", "")
+    if settled := seen.settled("chi-square"):
+        return outcome._replace(**settled)
+    two = len(active) == 2
+    chi2 = sum((count - n * share) ** 2 / (n * share) for count, share in active)
+    outcome = outcome._replace(chi2=chi2 if chi2 < math.inf else None, status="ok")
+    if min(n * share for _, share in active) >= SMALLEST_EXPECTED and not (two and n < _EXACT_BELOW):
+        return outcome._replace(p_value=_chi_square_p(chi2, df=outcome.df))
+    exact = [_binomial_p(count, n, share) for count, share in active]
+    if two:
+        return outcome._replace(p_value=exact[0], method="exact binomial")
+    p_value = min(1.0, len(exact) * min(exact))
+    return outcome._replace(p_value=p_value, method="exact binomial per variant, Bonferroni")
+
+
+def weigh_counts(counts: Sequence[int], weights: Sequence[float]) -> WeighedCounts:
+    """The shares that counts of units have and those that the weights plan, if they can be counts and weights."""
     if len(counts) != len(weights):
         raise ArgumentError(f"lengths differ: counts {len(counts)}, weights {len(weights)}")
     observed = [check_count("counts", count) for count in counts]
@@ -68,28 +113,9 @@ def sample_ratio(counts: Sequence[int], weights: Sequence[float]) -> SampleRatio
         raise ArgumentError(f"weights == {list(weights)}, must have a finite sum above 0")
     shares = tuple(weight / total for weight in planned)
     seen = tuple(count / n for count in observed) if n else ()
-    active = [(count, share) for count, share in zip(observed, shares, strict=True) if share > 0]
-    deviation = max((abs(o - e) for o, e in zip(seen, shares, strict=True)), default=None) if n else None
-    outcome = SampleRatio(None, len(active) - 1, None, seen, shares, deviation, n, "chi-square", "absent", "")
-    if n == 0:
-        return outcome._replace(reason="no units")
-    strays = n - sum(count for count, _ in active)
-    if strays:
-        reason = f"no chi-square: {strays} units in a variant of weight 0, which the plan makes impossible"
-        return outcome._replace(p_value=0.0, method="impossible under the plan", status="ok", reason=reason)
-    if len(active) == 1:
-        return outcome._replace(reason="only one variant has weight: there is no ratio to check")
-
-    two = len(active) == 2
-    chi2 = sum((count - n * share) ** 2 / (n * share) for count, share in active)
-    outcome = outcome._replace(chi2=chi2 if chi2 < math.inf else None, status="ok")
-    if min(n * share for _, share in active) >= _SMALLEST_EXPECTED and not (two and n < _EXACT_BELOW):
-        return outcome._replace(p_value=_chi_square_p(chi2, df=outcome.df))
-    exact = [_binomial_p(count, n, share) for count, share in active]
-    if two:
-        return outcome._replace(p_value=exact[0], method="exact binomial")
-    p_value = min(1.0, len(exact) * min(exact))
-    return outcome._replace(p_value=p_value, method="exact binomial per variant, Bonferroni")
+    deviation = max(abs(o - e) for o, e in zip(seen, shares, strict=True)) if n else None
+    active = tuple((count, share) for count, share in zip(observed, shares, strict=True) if share > 0)
+    return WeighedCounts(seen, shares, deviation, n, active)
 
 
 def _chi_square_p(chi2: float, *, df: int) -> float:

@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from toolkit.checks import check_at_least
-from toolkit.errors import ArgumentError
-from toolkit.stats.estimate import check_count
+from toolkit.stats.estimate import check_positive
+from toolkit.stats.sample_ratios import weigh_counts
 
 CONCENTRATION = 1000.0
 """How many units the prior is worth: of a plan of halves it expects shares about 1 / (2 √1000) = 1.6 points away."""
@@ -61,30 +60,12 @@ def sequential_sample_ratio(
     >>> round(check.log_bayes_factor, 6), f"{check.p_value:.3g}"
     (7.679379, '0.000462')
     """
-    if len(counts) != len(weights):
-        raise ArgumentError(f"lengths differ: counts {len(counts)}, weights {len(weights)}")
-    if not (math.isfinite(concentration) and concentration > 0):
-        raise ArgumentError(f"concentration == {concentration}, must be a number above 0")
-    observed = [check_count("counts", count) for count in counts]
-    planned = [check_at_least("weights", weight, 0) for weight in weights]
-    n, total = sum(observed), sum(planned)
-    if not 0 < total < math.inf:
-        raise ArgumentError(f"weights == {list(weights)}, must have a finite sum above 0")
-    shares = tuple(weight / total for weight in planned)
-    seen = tuple(count / n for count in observed) if n else ()
-    active = [(count, share) for count, share in zip(observed, shares, strict=True) if share > 0]
-    deviation = max((abs(o - e) for o, e in zip(seen, shares, strict=True)), default=None) if n else None
-    method = "dirichlet-multinomial"
-    outcome = SequentialSampleRatio(None, None, seen, shares, deviation, n, method, "absent", "")
-    if n == 0:
-        return outcome._replace(reason="no units")
-    strays = n - sum(count for count, _ in active)
-    if strays:
-        reason = f"no Bayes factor: {strays} units in a variant of weight 0, which the plan makes impossible"
-        return outcome._replace(p_value=0.0, method="impossible under the plan", status="ok", reason=reason)
-    if len(active) == 1:
-        return outcome._replace(reason="only one variant has weight: there is no ratio to check")
-    log_bayes_factor = _log_bayes_factor(active, n, concentration)
+    check_positive("concentration", concentration)
+    seen = weigh_counts(counts, weights)
+    outcome = SequentialSampleRatio(None, None, *seen[:4], "dirichlet-multinomial", "absent", "")
+    if settled := seen.settled("Bayes factor"):
+        return outcome._replace(**settled)
+    log_bayes_factor = _log_bayes_factor(seen.active, seen.n, concentration)
     return outcome._replace(
         log_bayes_factor=log_bayes_factor, p_value=math.exp(-max(0.0, log_bayes_factor)), status="ok"
     )

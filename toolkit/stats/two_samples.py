@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from toolkit.errors import ArgumentError
 from toolkit.stats.arrays import matched
 from toolkit.stats.estimate import check_count, check_finite
-from toolkit.stats.joint_moments import JointMoments, joint_moments, merge_moments
+from toolkit.stats.joint_moments import JointMoments, joint_moments
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -105,31 +105,6 @@ def two_samples(
         shift = sum(float(side[0].sum()) for side in sides) / weight if weight else 0.0
     moments = [joint_moments(side[0] - shift * side[1], *side[1:]) for side in sides]
     return TwoSamples(moments[0], moments[1], moments[0].n, moments[1].n, shift=shift, share=share)
-
-
-def merge_samples(*parts: TwoSamples) -> TwoSamples:
-    """The samples of all units of the parts, which have no unit in common: of segments, or of days of exposure.
-
-    Raises `ArgumentError` for clusters, which may lie in several parts.
-
-    >>> whole = merge_samples(two_samples([1, 2], [3]), two_samples([5], [4, 6]))
-    >>> whole.rows0, whole.treatment.mean()
-    (3, 4.333333333333333)
-    """
-    if not parts:
-        raise ArgumentError("no samples to merge; give at least one part")
-    first = parts[0]
-    if any((part.shift, part.share) != (first.shift, first.share) for part in parts):
-        raise ArgumentError("samples of different metrics cannot be merged: their shifts or kinds differ")
-    if any(part.crossed is not None for part in parts):
-        raise ArgumentError("samples of clusters cannot be merged: a cluster may lie in several parts")
-    return first._replace(
-        control=merge_moments(*(part.control for part in parts)),
-        treatment=merge_moments(*(part.treatment for part in parts)),
-        rows0=sum(part.rows0 for part in parts),
-        rows1=sum(part.rows1 for part in parts),
-        infinite=sum(part.infinite for part in parts),
-    )
 
 
 def check_samples(samples: TwoSamples) -> TwoSamples:

@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,10 @@ from toolkit.errors import DefinitionError
 
 KeyPath = Sequence[str | int]
 """Where something stands in a file: keys of mappings and indices of lists, from the top."""
+
+_MOST_TEXTS = 32
+"""So many texts are remembered as they were read: one analysis asks for the same few files again and again, and reading
+YAML takes far longer than all else that is done with it."""
 
 
 class Problem(NamedTuple):
@@ -80,7 +84,7 @@ def parse_yaml(text: str, *, path: Path, shown: str) -> Document:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        data = _reader().load(text)
+        data = _read(text)
     except DuplicateKeyError:
         problems = [
             f"{shown}:{again}: key {key!r} is there twice, first on line {first}; keep one"
@@ -129,13 +133,14 @@ def _read_text(path: Path, shown: str) -> str:
         raise DefinitionError(f"{shown}: cannot be read: {err.strerror}", path=path) from None
 
 
-def _reader() -> Any:
-    """A YAML reader that remembers lines and takes dates for the text they are."""
+@lru_cache(maxsize=_MOST_TEXTS)
+def _read(text: str) -> Any:
+    """The nodes of a text, with their lines, dates taken for the text they are; who is given them changes nothing."""
     from ruamel.yaml import YAML
 
     reader = YAML(typ="rt")
     reader.Constructor = _constructor()
-    return reader
+    return reader.load(text)
 
 
 @cache

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from toolkit import stats
 from toolkit.data import LABEL
 from toolkit.display import format_number
+from toolkit.experiments.changes import p_text
 from toolkit.experiments.health import queries
 from toolkit.experiments.health.evidence import Evidence, differs, share_gap
-from toolkit.experiments.health.findings import Cause, Check, higher, p_text, percent, points, with_interval
+from toolkit.experiments.health.findings import Cause, Check, higher, percent, points, with_interval
 from toolkit.experiments.health.log_processing import SMALLEST_GAP
 from toolkit.metrics.needs import columns_needed, scalars_needed
 

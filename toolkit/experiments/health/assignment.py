@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toolkit import stats
+from toolkit.experiments.changes import p_text
 from toolkit.experiments.exposures import SAMPLE_UNITS
 from toolkit.experiments.health import queries
 from toolkit.experiments.health.evidence import NOT_COUNTED, Evidence, Part, differs, homogeneity_p, share_gap
-from toolkit.experiments.health.findings import Cause, Check, bounded, p_text, percent, ratio_text
+from toolkit.experiments.health.findings import Cause, Check, bounded, percent, ratio_text
 from toolkit.experiments.health.past import past_differences
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from toolkit import stats
+from toolkit.experiments.changes import p_text
 from toolkit.experiments.health import queries
 from toolkit.experiments.health.assignment import MISPLACED_UNITS
 from toolkit.experiments.health.evidence import NOT_COUNTED, Evidence, differs, homogeneity_p, share_gap
-from toolkit.experiments.health.findings import Cause, Check, bounded, p_text, percent, points, with_interval
+from toolkit.experiments.health.findings import Cause, Check, bounded, percent, points, with_interval
 
 MISSERVED_REQUESTS = 0.001
 """Share of requests by the wrong version, or served before their exposure was logged, above which nothing is concluded.

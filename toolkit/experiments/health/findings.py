@@ -202,12 +202,6 @@ def higher(gap: float | None) -> str:
     return f"{points(gap)} {'higher' if (gap or 0) > 0 else 'lower'}"
 
 
-def p_text(value: float | None) -> str:
-    """`= 0.02`, or `< 0.0001`."""
-    text = format_number("p_value", value)
-    return text if text.startswith("<") else f"= {text}"
-
-
 def with_interval(share: stats.Estimate) -> str:
     """A share with its interval, or why there is none."""
     if share.value is None or share.ci_lower is None or share.ci_upper is None:

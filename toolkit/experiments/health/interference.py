@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from toolkit import stats
+from toolkit.experiments.changes import p_text
 from toolkit.experiments.health import queries
 from toolkit.experiments.health.evidence import NOT_COUNTED, Evidence, differs, homogeneity_p, share_gap
-from toolkit.experiments.health.findings import Cause, Check, p_text, points
+from toolkit.experiments.health.findings import Cause, Check, points
 
 INTERACTION_ALPHA = 0.01
 """Other experiments are looked at with less strictness: a false alarm costs a look, not a verdict."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from toolkit import stats
+from toolkit.experiments.changes import p_text
 from toolkit.experiments.health import queries
 from toolkit.experiments.health.assignment import MISPLACED_UNITS
 from toolkit.experiments.health.evidence import (
@@ -16,7 +17,7 @@ from toolkit.experiments.health.evidence import (
     homogeneity_p,
     share_gap,
 )
-from toolkit.experiments.health.findings import Cause, Check, higher, p_text, percent, points, ratio_text
+from toolkit.experiments.health.findings import Cause, Check, higher, percent, points, ratio_text
 
 SMALLEST_GAP = 0.001
 """A difference of shares that is proven and smaller than this moves no mean that anyone decides by."""

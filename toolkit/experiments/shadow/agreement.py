@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit import stats
 from toolkit.display import format_interval, format_number
+from toolkit.experiments.changes import p_text
 from toolkit.records import ResultRow, Shown, Value, estimate_row, number_row
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Agreement(Shown):
             f"on {differing:,} they differ, and where the label is known {each.treatment} was right "
             f"{counts['only_treatment_right']:,} times and {self.control} {counts['only_control_right']:,} times"
         )
-        test = "" if each.mcnemar.p_value is None else f" (McNemar's {_p(each.mcnemar.p_value)})"
+        test = "" if each.mcnemar.p_value is None else f" (McNemar's p {p_text(each.mcnemar.p_value)})"
         return f"{said}; {right}{test}."
 
     def to_rows(self) -> Sequence[ResultRow]:
@@ -133,8 +134,3 @@ def _decisions(pairs: ShadowPairs, treatment: str, segment: str, value: str) -> 
         gain=pairs.right_decisions(treatment, segment=segment, value=value),
         mcnemar=stats.mcnemar(counts["only_control_right"], counts["only_treatment_right"]),
     )
-
-
-def _p(value: float) -> str:
-    text = format_number("p_value", value)
-    return f"p {text}" if text.startswith("<") else f"p = {text}"

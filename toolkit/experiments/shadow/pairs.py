@@ -6,21 +6,21 @@ takes the variation between requests out of the comparison. One row per unit sta
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit import stats
 from toolkit.checks import check_in
-from toolkit.digests import digest_value
+from toolkit.digests import digest_bytes, digest_value
 from toolkit.errors import ArgumentError, Skipped
 from toolkit.experiments.readiness import require_ready
 from toolkit.experiments.shadow.statement import (
+    COVERAGE_MEASURES,
     DECISION_MEASURES,
-    coverage_counts,
     measures_of,
     pair_table,
     rows_measure,
@@ -42,7 +42,7 @@ _RATIO = "ratio of sums, linearised"
 
 
 class Coverage(NamedTuple):
-    """Requests of one treatment's shadow.
+    """Requests of one treatment's shadow: `statement.COVERAGE_MEASURES`.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class ShadowPairs(Shown):
 
     Attributes
     ----------
-    coverage: by treatment. tables: the moments by treatment; their groups are `split` and `value`.
+    tables: the moments by treatment; their groups are `split` and `value`.
     """
 
     experiment: str
@@ -81,7 +81,6 @@ class ShadowPairs(Shown):
     as_of: datetime
     clustered: bool
     control: str
-    coverage: Mapping[str, Coverage]
     metrics: Mapping[str, MetricDefinition]
     segments: tuple[str, ...]
     tables: Mapping[str, MomentTable] = field(repr=False)
@@ -93,9 +92,15 @@ class ShadowPairs(Shown):
     @property
     def digest(self) -> str:
         """Of all that was found: the same for the same look, however often it is run."""
-        found = {treatment: hashlib.sha256(table.to_bytes()).hexdigest() for treatment, table in self.tables.items()}
-        counts = {treatment: list(counts) for treatment, counts in self.coverage.items()}
-        return digest_value({"tables": found, "coverage": counts})
+        return digest_value({treatment: digest_bytes(table.to_bytes()) for treatment, table in self.tables.items()})
+
+    @cached_property
+    def coverage(self) -> Mapping[str, Coverage]:
+        """By treatment, how many requests both versions scored."""
+        return {
+            treatment: Coverage(*(self._total(name, treatment) for name in COVERAGE_MEASURES))
+            for treatment in self.tables
+        }
 
     @property
     def caps(self) -> Mapping[str, float]:
@@ -110,7 +115,7 @@ class ShadowPairs(Shown):
     @property
     def arrivals(self) -> Mapping[str, Sides]:
         """Groups by variant, for what counts information; each is in both."""
-        treatments = {name: Sides(self._groups(name, "", "")) for name in self.coverage}
+        treatments = {name: Sides(self._groups(name)) for name in self.coverage}
         return {self.control: Sides(max((side.exposed for side in treatments.values()), default=0)), **treatments}
 
     @property
@@ -142,9 +147,7 @@ class ShadowPairs(Shown):
 
     def decisions(self, treatment: str, *, segment: str = "", value: str = "") -> Mapping[str, int]:
         """Requests by what both versions decided and what happened, under the names of `DECISION_MEASURES`."""
-        table, where = self._table(treatment), {"split": segment, "value": value}
-        groups = table.rows(where)
-        return {name: round((table.mean(name, where) or 0.0) * groups) for name in DECISION_MEASURES}
+        return {name: self._total(name, treatment, segment, value) for name in DECISION_MEASURES}
 
     def agreement(self, treatment: str, *, segment: str = "", value: str = "") -> stats.Estimate:
         """The share of requests with two decisions on which both are the same, over units or clusters."""
@@ -178,28 +181,31 @@ class ShadowPairs(Shown):
     def _table(self, treatment: str) -> MomentTable:
         return self.tables[check_in(treatment, self.tables, noun="treatment")]
 
+    def _total(self, measure: str, treatment: str, segment: str = "", value: str = "") -> int:
+        """The sum of a measure that counts requests."""
+        table, where = self._table(treatment), {"split": segment, "value": value}
+        return round((table.mean(measure, where) or 0.0) * table.count(measure, where))
+
     def _samples(self, metric: str, treatment: str, segment: str, value: str) -> stats.TwoSamples:
-        table, where, names = self._table(treatment), {"split": segment, "value": value}, measures_of(metric)
-        both = table.moments(names, where)
-        spoilt = spoilt_measure(metric)
+        both = self._table(treatment).moments(measures_of(metric), {"split": segment, "value": value})
+        requests = self.requests(metric, treatment, segment=segment, value=value)
         return stats.TwoSamples(
             control=_part(both, 0, 1),
             treatment=_part(both, 2, 3),
-            rows0=self.requests(metric, treatment, segment=segment, value=value),
-            rows1=self.requests(metric, treatment, segment=segment, value=value),
+            rows0=requests,
+            rows1=requests,
             share=self.metrics[metric].is_share,
             crossed=tuple(tuple(both.products[i][j] for j in (2, 3)) for i in (0, 1)),
             groups=both.n,
-            infinite=round((table.mean(spoilt, where) or 0.0) * table.rows(where)),
+            infinite=self._total(spoilt_measure(metric), treatment, segment, value),
         )
 
     def requests(self, metric: str, treatment: str, *, segment: str = "", value: str = "") -> int:
         """Requests that count for a metric on both sides."""
-        table, where = self._table(treatment), {"split": segment, "value": value}
-        return round((table.mean(rows_measure(metric), where) or 0.0) * table.rows(where))
+        return self._total(rows_measure(metric), treatment, segment, value)
 
-    def _groups(self, treatment: str, segment: str, value: str) -> int:
-        return self.tables[treatment].rows({"split": segment, "value": value})
+    def _groups(self, treatment: str, segment: str = "", value: str = "") -> int:
+        return self._table(treatment).rows({"split": segment, "value": value})
 
     @property
     def text(self) -> str:
@@ -251,42 +257,34 @@ def measure_shadow(plan: ExperimentPlan, source: Source, *, as_of: str | datetim
     definitions = load_metrics(source.workspace)
     metrics = {key: definitions[key] for key in plan.metrics}
     needs = _needs(metrics)
-    tables, coverage = {}, {}
+    origins = dict.fromkeys(needs.measures, 0.0)  # sums of few requests lie near 0, and a look costs as much again
+    tables = {}
     for treatment in plan.treatments:
         pairs = pair_table(plan, metrics, source, treatment, as_of=instant)
-        counts = source.execute(coverage_counts(pairs), reading=_READING).iloc[0]
-        coverage[treatment] = Coverage(*(int(counts[name]) for name in Coverage._fields))
         units = unit_table(pairs, metrics, plan.splits)
-        tables[treatment] = collect_moments(
-            units,
-            needs,
-            by=("split", "value"),
-            origins=dict.fromkeys(
-                needs.measures, 0.0
-            ),  # sums of few requests lie near 0, and a look costs as much again
-            execute=lambda expression: source.execute(expression, reading=_READING),
-        )
-    if not any(counts.paired for counts in coverage.values()):
-        versions = ", ".join(plan.variants[name].version for name in plan.treatments)
-        raise Skipped(
-            f"experiment {plan.key!r}: no request that version {plan.variants[plan.control].version} served in "
-            f"{plan.window.window.label} was scored by version {versions} beside it"
-        )
-    return ShadowPairs(
+        run = partial(source.execute, reading=_READING)
+        tables[treatment] = collect_moments(units, needs, by=("split", "value"), origins=origins, execute=run)
+    found = ShadowPairs(
         experiment=plan.key,
         window=plan.window.window,
         as_of=instant,
         clustered=plan.analysis == "clustered",
         control=plan.control,
-        coverage=coverage,
         metrics=metrics,
         segments=plan.splits,
         tables=tables,
     )
+    if not any(counts.paired for counts in found.coverage.values()):
+        versions = ", ".join(plan.variants[name].version for name in plan.treatments)
+        raise Skipped(
+            f"experiment {plan.key!r}: no request that version {plan.variants[plan.control].version} served in "
+            f"{plan.window.window.label} was scored by version {versions} beside it"
+        )
+    return found
 
 
 def _needs(metrics: Mapping[str, MetricDefinition]) -> Needs:
-    needs = Needs(DECISION_MEASURES) | Needs.of("agreed", "decided") | Needs.of("gained", "judged")
+    needs = Needs(COVERAGE_MEASURES + DECISION_MEASURES) | Needs.of("agreed", "decided") | Needs.of("gained", "judged")
     for metric in metrics:
         needs |= Needs.of(*measures_of(metric)) | Needs((rows_measure(metric), spoilt_measure(metric)))
     return needs

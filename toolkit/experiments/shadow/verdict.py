@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toolkit.display import format_number
-from toolkit.experiments.rules import Finding, apply_rule
-from toolkit.experiments.verdict import Judgement, Verdict
+from toolkit.experiments.verdict import Judgement, Verdict, judge
 
 if TYPE_CHECKING:
     from toolkit.experiments.health import Checks
@@ -26,29 +26,22 @@ def judge_shadow(
     """Apply the plan's rule to a shadow: what would ship after an A/B test is worth one, and is not launched without.
 
     `test`: the rule is met, on the same requests; the reasons say how long the A/B test would take. All other
-    decisions are those of `judge`.
+    decisions are those of `judge`. No risk of a launch is told, because nothing is launched.
     """
-    judgements = []
-    for treatment in plan.treatments:
-        effects = readout.of(treatment)
-        primary = next(effect for effect in effects if effect.role == "primary" and not effect.segment)
-        if checks.failed:
-            reasons = tuple(f"{check.name.replace('_', ' ')} failed: {check.text}" for check in checks.failed)
-            found = Finding("withheld", reasons)
-        else:
-            found = _read_as_test(
-                apply_rule(plan, effects, readout.looks, segments), outlook, primary.metric, treatment
-            )
-        judgements.append(Judgement(treatment, plan.control, *found[:2], primary, found.extension_days))
-    return Verdict(plan.key, plan.rule, tuple(judgements))
+    verdict = judge(plan, checks, readout, segments)
+    return replace(verdict, judgements=tuple(_of_a_shadow(each, outlook) for each in verdict.judgements))
 
 
-def _read_as_test(found: Finding, outlook: Outlook, metric: str, treatment: str) -> Finding:
-    if found.decision != "ship":
+def _of_a_shadow(judgement: Judgement, outlook: Outlook) -> Judgement:
+    found = replace(judgement, risk=None)
+    if judgement.decision != "ship":
         return found
-    expected = outlook.of(metric, treatment)
-    if expected.units is None or expected.days is None:
-        return Finding("test", found.reasons)
-    days = format_number("x_days", expected.days)
-    size = f"an A/B test would need about {expected.units:,} {outlook.group_word}s, {days} of this traffic, to see it."
-    return Finding("test", (*found.reasons, size))
+    expected = outlook.of(judgement.primary.metric, judgement.treatment)
+    reasons = judgement.reasons
+    if expected.units is not None and expected.days is not None:
+        days = format_number("test_days", expected.days)
+        size = (
+            f"an A/B test would need about {expected.units:,} {outlook.group_word}s, {days} of this traffic, to see it."
+        )
+        reasons = (*reasons, size)
+    return replace(found, decision="test", reasons=reasons)
