@@ -5,8 +5,7 @@ A light facade: each name is imported when it is first used, so that `import too
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from toolkit.facade import facade
 
 __version__ = "0.1.0"
 
@@ -34,16 +33,4 @@ _NAMES = {
 }
 __all__ = ["__version__", *ROOMS, *_NAMES]
 
-
-def __getattr__(name: str) -> Any:
-    if name in ROOMS:
-        return import_module(f"toolkit.{name}")
-    if name in _NAMES:
-        return getattr(import_module(_NAMES[name]), name)
-    from toolkit.checks import unknown_name_message
-
-    raise AttributeError(unknown_name_message(name, __all__, noun="name in toolkit"))
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = facade(__name__, {room: f"toolkit.{room}" for room in ROOMS} | _NAMES)

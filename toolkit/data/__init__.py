@@ -6,8 +6,9 @@ wants no data library.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from toolkit.facade import facade
 
 if TYPE_CHECKING:
     from toolkit.data.contracts import CONTRACTS, Column, Table
@@ -55,16 +56,4 @@ __all__ = [
     "window_incidents",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        value = getattr(import_module(_MODULES[name]), name)
-        globals()[name] = value
-        return value
-    from toolkit.checks import unknown_name_message
-
-    raise AttributeError(unknown_name_message(name, __all__, noun="name in toolkit.data"))
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = facade(__name__, _MODULES)

@@ -6,8 +6,9 @@ wants none of what makes a readout.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from toolkit.facade import facade
 
 if TYPE_CHECKING:
     from toolkit.experiments.course import Course, effects_over_time
@@ -139,16 +140,4 @@ __all__ = [
     "trace",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        value = getattr(import_module(_MODULES[name]), name)
-        globals()[name] = value
-        return value
-    from toolkit.checks import unknown_name_message
-
-    raise AttributeError(unknown_name_message(name, __all__, noun="name in toolkit.experiments"))
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = facade(__name__, _MODULES)
