@@ -53,7 +53,7 @@ def p_text(value: float | None) -> str:
     """A p-value as it stands behind the letter.
 
     >>> p_text(0.02), p_text(1e-9)
-    ('= 0.02', '< 0.0001')
+    ('= 0.0200', '< 0.0001')
     """
     text = format_number("p_value", value)
     return text if text.startswith("<") else f"= {text}"

@@ -60,6 +60,7 @@ def fieller(
     se0: the standard error of `mean0`.
     covariance: of `mean0` with `mean0` + difference: that of the two means, 0 if they are independent.
 
+    >>> from toolkit.stats import from_standard_error
     >>> gain = from_standard_error(0.29, 0.125, n=6868, method="z", null=0.0)
     >>> lift = fieller(gain, 0.41, se0=0.067, covariance=0.0, method="fieller")
     >>> round(lift.ci_lower, 3), round(lift.ci_upper, 3), lift.p_value == gain.p_value
