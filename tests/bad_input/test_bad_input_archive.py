@@ -75,6 +75,7 @@ def test_a_reports_folder_that_is_a_file(world):
     world.stopped("run", "looks", code=1, said=said)
 
 
+@pytest.mark.slow
 def test_full_disk(world):
     seen = play("full", world.root)
     for command in ("in the kernel", "gallery", "at the page"):

@@ -74,7 +74,7 @@ def _measured(workspace: Workspace) -> Units:
     return experiments.measure(experiments.load(workspace, "eta-v2"), data.open_source(workspace))
 
 
-@pytest.mark.parametrize("changes", [{}, CLUSTERED], ids=["plain", "clustered"])
+@pytest.mark.parametrize("changes", [{}, pytest.param(CLUSTERED, marks=pytest.mark.slow)], ids=["plain", "clustered"])
 @pytest.mark.parametrize("place", [_in_postgres, pytest.param(_in_spark, marks=ON_SPARK)], ids=["postgres", "spark"])
 def test_an_experiment_is_the_same_on_every_engine(
     trial: Trial, tmp_path: Path, request: pytest.FixtureRequest, place: Any, changes: dict[str, str]

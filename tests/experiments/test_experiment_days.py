@@ -85,7 +85,7 @@ def test_a_look_later_builds_its_new_days_only(repeated_trial: Trial, tmp_path: 
     assert len(_days(workspace) - early) == 2
 
 
-@pytest.mark.parametrize("changes", [{}, CLUSTERED])
+@pytest.mark.parametrize("changes", [{}, pytest.param(CLUSTERED, marks=pytest.mark.slow)])
 def test_kept_days_and_fresh_ones_give_the_same_numbers_to_the_last_bit(
     repeated_trial: Trial, tmp_path: Path, changes: dict[str, str]
 ) -> None:

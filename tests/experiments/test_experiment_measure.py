@@ -282,6 +282,7 @@ def test_a_variant_without_weight_is_not_compared_and_may_hold_no_unit(
     assert "sample_ratio" in [check.code for check in read(replace(idle, exposures=strays)).checks.failed]
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None)
 @given(seed=st.integers(0, 10_000), most=st.integers(1, 4), clusters=st.integers(1, 30), units=st.integers(2, 60))
 def test_any_small_experiment_agrees_with_pandas(

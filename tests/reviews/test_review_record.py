@@ -139,6 +139,7 @@ def test_the_template_is_thin(workspace):
     assert lint_template(find_template(workspace, "retrospective")) == []
 
 
+@pytest.mark.slow
 def test_it_does_not_list_itself_and_runs_again_to_the_same_bytes(workspace):
     """Run, run again, run for another instant, and once more: what the last two wrote is known to none of the first."""
     publish(workspace, "triage/small@1", "2013-05-20", model="small")
