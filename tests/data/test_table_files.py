@@ -62,6 +62,21 @@ def test_a_column_that_first_comes_in_a_late_row_of_json_lines_is_not_overlooked
     assert source.read("predictions", ["humidity"], as_of=LATER).humidity.count().execute() == 1
 
 
+def test_instants_in_nanoseconds_are_those_in_microseconds(root):
+    """pandas before 3 wrote nothing else."""
+    predictions, _ = make_events(requests=400)
+    window = Window(datetime(2013, 3, 10, tzinfo=UTC), datetime(2013, 3, 20, tzinfo=UTC))
+    counts = []
+    for unit in ("us", "ns"):
+        of_unit = predictions.assign(occurred_at=predictions["occurred_at"].dt.as_unit(unit))
+        of_unit.to_parquet(root / "data/predictions.parquet")
+        source = open_source(open_workspace(root))
+        rows = labelled_predictions(source, ["score"], model="small", window=window, as_of=LATER)
+        counts.append((source.complete_through(), rows.count().execute(), rows.score.sum().execute()))
+    assert counts[0] == counts[1]
+    assert counts[0][1] > 0
+
+
 def test_files_may_lie_beside_the_workspace(root, monkeypatch):
     monkeypatch.setattr("toolkit.data.cache._RACY_NS", 0)
     shutil.move(root / "data" / "predictions.parquet", root.parent / "elsewhere.parquet")

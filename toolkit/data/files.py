@@ -23,6 +23,8 @@ FORMATS = {
 }
 """What is read, by the ends of the files' names. JSON is one object a line."""
 
+_MICROSECONDS = "timestamp('UTC', 6)"
+_NANOSECONDS = "TIMESTAMPTZ_NS"  # of DuckDB; Ibis has no type for it
 _DUCKDB_TYPES = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN", "instant": "TIMESTAMPTZ"}
 
 
@@ -87,7 +89,7 @@ def read_files(
     if form == "parquet":
         # Parquet's minimum and maximum leave NaN out. Unless told so, DuckDB concludes from them that there is none and
         # answers isnan() without looking (https://github.com/duckdb/duckdb/issues/25521): a sum would be NaN.
-        return backend.read_parquet(files, can_have_nan=True, **options)
+        return _in_microseconds(backend.read_parquet(files, can_have_nan=True, **options))
     if form == "csv":
         table = backend.read_csv(files, **options)
         types = _types_to_correct(table, kinds)
@@ -100,6 +102,12 @@ def read_files(
     found = {row[0]: row[1] for row in backend.raw_sql(f'DESCRIBE "{table.get_name()}"').fetchall()}
     found.pop(file_column, None)
     return backend.read_json(files, columns=found | types, **options)
+
+
+def _in_microseconds(table: ir.Table) -> ir.Table:
+    """Instants that a file holds in nanoseconds, as pandas long wrote them, cut off to what every engine knows."""
+    finer = [name for name, dtype in table.schema().items() if dtype.is_unknown() and _NANOSECONDS in str(dtype)]
+    return table.mutate(**{name: table[name].cast(_MICROSECONDS) for name in finer}) if finer else table
 
 
 def _types_to_correct(table: ir.Table, kinds: Mapping[str, Column]) -> dict[str, str]:
