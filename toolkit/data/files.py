@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.data.connections import EMBEDDED, Connection
 from toolkit.data.contracts import Column
+from toolkit.data.values import named
 from toolkit.errors import ContractError
 from toolkit.workspace import SETTINGS_FILE
 
@@ -23,7 +24,6 @@ FORMATS = {
 }
 """What is read, by the ends of the files' names. JSON is one object a line."""
 
-_MICROSECONDS = "timestamp('UTC', 6)"
 _NANOSECONDS = "TIMESTAMPTZ_NS"  # of DuckDB; Ibis has no type for it
 _DUCKDB_TYPES = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN", "instant": "TIMESTAMPTZ"}
 
@@ -89,7 +89,7 @@ def read_files(
     if form == "parquet":
         # Parquet's minimum and maximum leave NaN out. Unless told so, DuckDB concludes from them that there is none and
         # answers isnan() without looking (https://github.com/duckdb/duckdb/issues/25521): a sum would be NaN.
-        return _in_microseconds(backend.read_parquet(files, can_have_nan=True, **options))
+        return _in_microseconds(backend, backend.read_parquet(files, can_have_nan=True, **options))
     if form == "csv":
         table = backend.read_csv(files, **options)
         types = _types_to_correct(table, kinds)
@@ -104,10 +104,18 @@ def read_files(
     return backend.read_json(files, columns=found | types, **options)
 
 
-def _in_microseconds(table: ir.Table) -> ir.Table:
-    """Instants that a file holds in nanoseconds, as pandas long wrote them, cut off to what every engine knows."""
+def _in_microseconds(backend: Any, table: ir.Table) -> ir.Table:
+    """Instants that a file holds in nanoseconds, as pandas long wrote them, cut off to what every engine knows.
+
+    A view does it: a cast that Ibis sees makes sqlglot refuse to take the hour or the minute of such a column.
+    """
     finer = [name for name, dtype in table.schema().items() if dtype.is_unknown() and _NANOSECONDS in str(dtype)]
-    return table.mutate(**{name: table[name].cast(_MICROSECONDS) for name in finer}) if finer else table
+    if not finer:
+        return table
+    cast = ", ".join(f"CAST({named(name)} AS TIMESTAMPTZ) AS {named(name)}" for name in finer)
+    view, own = named(f"{table.get_name()}_us"), named(table.get_name())
+    backend.raw_sql(f"CREATE OR REPLACE TEMPORARY VIEW {view} AS SELECT * REPLACE ({cast}) FROM {own}")  # noqa: S608 - names of columns, quoted
+    return backend.table(f"{table.get_name()}_us")
 
 
 def _types_to_correct(table: ir.Table, kinds: Mapping[str, Column]) -> dict[str, str]:
