@@ -7,10 +7,10 @@ import signal
 from pathlib import Path
 
 from toolkit.data import imports
+from toolkit.data.column_facts import look_at_file
 from toolkit.data.imports import import_file
 from toolkit.data.mapping import TableMapping, Wishes, guess_mapping
 from toolkit.data.own_files import open_engine, open_file
-from toolkit.data.profiles import profile_file
 from toolkit.workspace import open_workspace
 
 NOTHING_SAID = Wishes()
@@ -18,8 +18,8 @@ NOTHING_SAID = Wishes()
 
 def map_file(path: Path, table: str, *, wishes: Wishes = NOTHING_SAID) -> TableMapping:
     with open_engine(path.parent) as engine:
-        profile = profile_file(open_file(path), engine)
-    return guess_mapping(table, profile, wishes=wishes)
+        facts = look_at_file(open_file(path), engine)
+    return guess_mapping(table, facts, wishes=wishes)
 
 
 def import_and_die(root: Path, file: Path, step: str) -> None:

@@ -5,25 +5,25 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.data.column_facts import FileFacts, look_at_file, shared_ids
 from toolkit.data.mapping import TableMapping, Wishes, guess_mapping, label_columns
 from toolkit.data.own_files import open_engine, open_file
-from toolkit.data.profiles import FileProfile, profile_file, shared_ids
 from toolkit.data.questions import take_first
 from toolkit.errors import ArgumentError, UnknownNameError
 
-Profile = Callable[..., FileProfile]
+Look = Callable[..., FileFacts]
 
 
 @pytest.fixture
-def profile(tmp_path: Path) -> Profile:
-    """The profile of a CSV of these columns: name to values, or to one value for all of the ten rows."""
+def facts(tmp_path: Path) -> Look:
+    """The facts of a CSV of these columns: name to values, or to one value for all of the ten rows."""
 
-    def look(_name: str = "own.csv", /, **columns: object) -> FileProfile:
+    def look(_name: str = "own.csv", /, **columns: object) -> FileFacts:
         lists = {name: each if isinstance(each, list) else [each] * 10 for name, each in columns.items()}
         rows = [",".join(lists), *(",".join(map(str, row)) for row in zip(*lists.values(), strict=True))]
         (tmp_path / _name).write_text("\n".join(rows) + "\n", encoding="utf-8")
         with open_engine(tmp_path) as engine:
-            return profile_file(open_file(tmp_path / _name), engine)
+            return look_at_file(open_file(tmp_path / _name), engine)
 
     return look
 
@@ -47,9 +47,9 @@ def own(mapping: TableMapping) -> dict[str, str]:
     ],
 )
 def test_columns_are_found_by_what_people_call_them(
-    profile: Profile, request_name: str, time_name: str, score_name: str, unit_name: str
+    facts: Look, request_name: str, time_name: str, score_name: str, unit_name: str
 ) -> None:
-    seen = profile(**{request_name: IDS, time_name: TIMES, score_name: SCORES, unit_name: "u", "amount": 3})
+    seen = facts(**{request_name: IDS, time_name: TIMES, score_name: SCORES, unit_name: "u", "amount": 3})
     found = guess_mapping("predictions", seen)
     assert own(found) == {
         "request_id": request_name,
@@ -60,23 +60,23 @@ def test_columns_are_found_by_what_people_call_them(
     assert {name: column.kind for name, column in found.extras.items()} == {"amount": "number"}
 
 
-def test_columns_without_a_telling_name_are_found_by_what_they_hold(profile: Profile) -> None:
-    found = guess_mapping("predictions", profile(ref=IDS, moment=TIMES, q=SCORES, colour="red"))
+def test_columns_without_a_telling_name_are_found_by_what_they_hold(facts: Look) -> None:
+    found = guess_mapping("predictions", facts(ref=IDS, moment=TIMES, q=SCORES, colour="red"))
     assert own(found) == {"request_id": "ref", "occurred_at": "moment", "score": "q"}
     assert found.assigned["occurred_at"].why == "it holds instants"
     assert found.assigned["score"].why == "its numbers lie between 0 and 1"
     assert found.assigned["request_id"].why == "no value is in it twice"
 
 
-def test_a_word_in_a_name_may_tell_a_score_from_other_shares(profile: Profile) -> None:
-    found = guess_mapping("predictions", profile(id=IDS, ts=TIMES, rain=SCORES, late_probability=SCORES))
+def test_a_word_in_a_name_may_tell_a_score_from_other_shares(facts: Look) -> None:
+    found = guess_mapping("predictions", facts(id=IDS, ts=TIMES, rain=SCORES, late_probability=SCORES))
     assert (own(found)["score"], found.assigned["score"].why) == ("late_probability", "a word in its name")
     with pytest.raises(ArgumentError, match=r"^own\.csv: which column is score is not clear: rain \(its numbers lie"):
-        guess_mapping("predictions", profile(id=IDS, ts=TIMES, rain=SCORES, wind=SCORES), needed=["score"])
+        guess_mapping("predictions", facts(id=IDS, ts=TIMES, rain=SCORES, wind=SCORES), needed=["score"])
 
 
-def test_everything_that_nobody_said_is_an_assumption_in_words(profile: Profile) -> None:
-    found = guess_mapping("predictions", profile(id=IDS, ts=TIMES, score=SCORES), model="churn")
+def test_everything_that_nobody_said_is_an_assumption_in_words(facts: Look) -> None:
+    found = guess_mapping("predictions", facts(id=IDS, ts=TIMES, score=SCORES), model="churn")
     assert found.constants == {"model": "churn", "version": "1", "served": "true"}
     assert found.derived == {"unit_id": "request", "error": "no score"}
     assert found.assumptions == (
@@ -89,8 +89,8 @@ def test_everything_that_nobody_said_is_an_assumption_in_words(profile: Profile)
     )
 
 
-def test_what_is_said_is_no_assumption(profile: Profile) -> None:
-    seen = profile(id=IDS, ts=TIMES, score=SCORES, live="yes")
+def test_what_is_said_is_no_assumption(facts: Look) -> None:
+    seen = facts(id=IDS, ts=TIMES, score=SCORES, live="yes")
     constants = {"model": "m", "version": "2", "error": "false"}
     found = guess_mapping("predictions", seen, wishes=Wishes({"served": "live"}, constants, "Asia/Tokyo"))
     assert found.assumptions == (
@@ -100,8 +100,8 @@ def test_what_is_said_is_no_assumption(profile: Profile) -> None:
     assert found.timezone == "Asia/Tokyo"
 
 
-def test_an_unclear_column_is_refused_with_the_options_to_give(profile: Profile) -> None:
-    seen = profile(id=IDS, created_at=TIMES, predicted_at=TIMES, score=SCORES)
+def test_an_unclear_column_is_refused_with_the_options_to_give(facts: Look) -> None:
+    seen = facts(id=IDS, created_at=TIMES, predicted_at=TIMES, score=SCORES)
     with pytest.raises(ArgumentError) as refused:
         guess_mapping("predictions", seen)
     assert str(refused.value) == (
@@ -110,8 +110,8 @@ def test_an_unclear_column_is_refused_with_the_options_to_give(profile: Profile)
     )
 
 
-def test_an_unclear_column_can_be_taken_and_is_then_said(profile: Profile) -> None:
-    seen = profile(id=IDS, created_at=TIMES, predicted_at=TIMES, score=SCORES)
+def test_an_unclear_column_can_be_taken_and_is_then_said(facts: Look) -> None:
+    seen = facts(id=IDS, created_at=TIMES, predicted_at=TIMES, score=SCORES)
     found = guess_mapping("predictions", seen, choose=take_first)
     assert own(found)["occurred_at"] == "created_at"
     assert "occurred_at is created_at; it could be predicted_at: --map occurred_at=COLUMN" in found.assumptions
@@ -119,8 +119,8 @@ def test_an_unclear_column_can_be_taken_and_is_then_said(profile: Profile) -> No
     assert own(said)["occurred_at"] == "predicted_at"
 
 
-def test_a_name_is_not_enough_where_the_values_do_not_fit(profile: Profile) -> None:
-    seen = profile(id=IDS, ts=TIMES, score=[300 + 50 * number for number in range(10)])
+def test_a_name_is_not_enough_where_the_values_do_not_fit(facts: Look) -> None:
+    seen = facts(id=IDS, ts=TIMES, score=[300 + 50 * number for number in range(10)])
     with pytest.raises(ArgumentError) as refused:
         guess_mapping("predictions", seen, needed=["score"])
     assert str(refused.value) == (
@@ -132,8 +132,8 @@ def test_a_name_is_not_enough_where_the_values_do_not_fit(profile: Profile) -> N
     assert "score is kept as score_own: the contract means something else" in found.assumptions
 
 
-def test_a_column_that_is_named_and_does_not_fit_is_refused(profile: Profile) -> None:
-    seen = profile(id=IDS, ts=TIMES, score=SCORES)
+def test_a_column_that_is_named_and_does_not_fit_is_refused(facts: Look) -> None:
+    seen = facts(id=IDS, ts=TIMES, score=SCORES)
     with pytest.raises(ArgumentError) as refused:
         guess_mapping("predictions", seen, wishes=Wishes({"occurred_at": "score"}))
     assert str(refused.value).startswith("own.csv: score cannot be occurred_at: it holds no instants, but values from ")
@@ -142,16 +142,16 @@ def test_a_column_that_is_named_and_does_not_fit_is_refused(profile: Profile) ->
     assert str(unknown.value) == "unknown column of own.csv 'scor'; allowed: id, score, ts. Did you mean 'score'?"
 
 
-def test_options_to_give_are_quoted_for_the_shell(profile: Profile) -> None:
-    seen = profile(**{"id": IDS, "Created At": TIMES, "predicted_at": TIMES, "score": SCORES})
+def test_options_to_give_are_quoted_for_the_shell(facts: Look) -> None:
+    seen = facts(**{"id": IDS, "Created At": TIMES, "predicted_at": TIMES, "score": SCORES})
     with pytest.raises(
         ArgumentError, match="--map occurred_at='Created At' or --map occurred_at=predicted_at, or take"
     ):
         guess_mapping("predictions", seen)
 
 
-def test_a_guess_can_be_waived(profile: Profile) -> None:
-    seen = profile(id=IDS, ts=TIMES, score=SCORES, user=IDS)
+def test_a_guess_can_be_waived(facts: Look) -> None:
+    seen = facts(id=IDS, ts=TIMES, score=SCORES, user=IDS)
     found = guess_mapping("predictions", seen, wishes=Wishes({"unit_id": ""}))
     assert found.derived["unit_id"] == "request"
     assert list(found.extras) == ["user"]
@@ -168,16 +168,14 @@ def test_a_guess_can_be_waived(profile: Profile) -> None:
         ([f"202601{day}" for day in range(11, 21)], "compact", "digits of a day, such as 20300131"),
     ],
 )
-def test_the_writing_of_instants_is_seen_and_said(
-    profile: Profile, values: list[object], style: str, words: str
-) -> None:
-    found = guess_mapping("predictions", profile(id=IDS, ts=values, score=SCORES))
+def test_the_writing_of_instants_is_seen_and_said(facts: Look, values: list[object], style: str, words: str) -> None:
+    found = guess_mapping("predictions", facts(id=IDS, ts=values, score=SCORES))
     assert found.assigned["occurred_at"].style == style
     assert f"ts is written as {words}" in found.assumptions
 
 
-def test_a_date_that_could_be_two_is_asked_for(profile: Profile) -> None:
-    seen = profile(id=IDS, ts=[f"{number}/{number}/2026" for number in range(1, 11)], score=SCORES)
+def test_a_date_that_could_be_two_is_asked_for(facts: Look) -> None:
+    seen = facts(id=IDS, ts=[f"{number}/{number}/2026" for number in range(1, 11)], score=SCORES)
     with pytest.raises(ArgumentError) as refused:
         guess_mapping("predictions", seen)
     assert str(refused.value) == (
@@ -189,16 +187,16 @@ def test_a_date_that_could_be_two_is_asked_for(profile: Profile) -> None:
     assert found.assigned["occurred_at"].style == "month_first"
 
 
-def test_an_order_of_dates_that_cannot_be_is_refused(profile: Profile) -> None:
-    seen = profile(id=IDS, ts=[f"{day}/01/2026" for day in range(11, 21)], score=SCORES)
+def test_an_order_of_dates_that_cannot_be_is_refused(facts: Look) -> None:
+    seen = facts(id=IDS, ts=[f"{day}/01/2026" for day in range(11, 21)], score=SCORES)
     with pytest.raises(ArgumentError) as refused:
         guess_mapping("predictions", seen, wishes=Wishes(dates="month-first"))
     assert str(refused.value) == ("own.csv: ts is not written month-first, but the day first, such as 31/01/2030 10:00")
 
 
-def test_dates_that_nothing_needs_are_read_as_the_others_are(profile: Profile) -> None:
+def test_dates_that_nothing_needs_are_read_as_the_others_are(facts: Look) -> None:
     both = [f"{number}/{number}/2026" for number in range(1, 11)]
-    seen = profile(id=IDS, ts=[f"01/{day}/2026" for day in range(11, 21)], score=SCORES, due=both)
+    seen = facts(id=IDS, ts=[f"01/{day}/2026" for day in range(11, 21)], score=SCORES, due=both)
     found = guess_mapping("predictions", seen)
     assert found.styles == {"due": "month_first"}
     told = "due is taken as written with the month first, such as 01/31/2030 10:00; say otherwise with --dates"
@@ -214,16 +212,16 @@ def test_dates_that_nothing_needs_are_read_as_the_others_are(profile: Profile) -
     ],
 )
 def test_the_unit_of_a_latency_is_read_off_its_name_or_assumed(
-    profile: Profile, name: str, factor: float, said: str | None
+    facts: Look, name: str, factor: float, said: str | None
 ) -> None:
-    found = guess_mapping("predictions", profile(id=IDS, ts=TIMES, score=SCORES, **{name: 0.2}))
+    found = guess_mapping("predictions", facts(id=IDS, ts=TIMES, score=SCORES, **{name: 0.2}))
     assert found.assigned["latency_ms"].factor == factor
     assert [each for each in found.assumptions if "latency" in each or "milli" in each] == ([said] if said else [])
 
 
-def test_kinds_of_further_columns_are_those_of_their_values(profile: Profile) -> None:
+def test_kinds_of_further_columns_are_those_of_their_values(facts: Look) -> None:
     columns = {"zip": "01234", "flag": "yes", "n": 3, "seen": TIMES, "release_name": "1.2.3", "empty": ""}
-    found = guess_mapping("predictions", profile(id=IDS, ts=TIMES, score=SCORES, **columns))
+    found = guess_mapping("predictions", facts(id=IDS, ts=TIMES, score=SCORES, **columns))
     kinds = {name: column.kind for name, column in found.extras.items()}
     assert kinds == {
         "zip": "text",
@@ -235,8 +233,8 @@ def test_kinds_of_further_columns_are_those_of_their_values(profile: Profile) ->
     }
 
 
-def test_labels_of_two_words_need_the_one_that_is_a_yes(profile: Profile) -> None:
-    seen = profile(id=IDS, outcome=["good", "bad"] * 5)
+def test_labels_of_two_words_need_the_one_that_is_a_yes(facts: Look) -> None:
+    seen = facts(id=IDS, outcome=["good", "bad"] * 5)
     with pytest.raises(ArgumentError) as refused:
         guess_mapping("outcomes", seen, binary=True)
     assert str(refused.value) == (
@@ -248,8 +246,8 @@ def test_labels_of_two_words_need_the_one_that_is_a_yes(profile: Profile) -> Non
     assert own(found)["label"] == "outcome"
 
 
-def test_labels_without_a_time_count_as_known_with_their_request(profile: Profile) -> None:
-    found = guess_mapping("outcomes", profile(id=IDS, label=[0, 1] * 5, comment="x"))
+def test_labels_without_a_time_count_as_known_with_their_request(facts: Look) -> None:
+    found = guess_mapping("outcomes", facts(id=IDS, label=[0, 1] * 5, comment="x"))
     assert found.derived == {"observed_at": "request"}
     assert found.left_out == ("comment",)
     assert found.assumptions == (
@@ -258,22 +256,22 @@ def test_labels_without_a_time_count_as_known_with_their_request(profile: Profil
     )
 
 
-def test_labels_known_on_a_day_are_known_when_it_ends(profile: Profile) -> None:
+def test_labels_known_on_a_day_are_known_when_it_ends(facts: Look) -> None:
     days = [time[:10] for time in TIMES]
-    found = guess_mapping("outcomes", profile(id=IDS, label=[0, 1] * 5, label_date=days))
+    found = guess_mapping("outcomes", facts(id=IDS, label=[0, 1] * 5, label_date=days))
     assert found.assumptions[-1] == "label_date holds days without a time of day: taken as when the day ends (UTC)"
 
 
-def test_labels_in_a_file_of_predictions_are_told_by_their_name(profile: Profile) -> None:
-    seen = profile(id=IDS, ts=TIMES, score=SCORES, actual=[0, 1] * 5, label_time=TIMES, amount=1)
+def test_labels_in_a_file_of_predictions_are_told_by_their_name(facts: Look) -> None:
+    seen = facts(id=IDS, ts=TIMES, score=SCORES, actual=[0, 1] * 5, label_time=TIMES, amount=1)
     assert label_columns(seen) == {"actual", "label_time"}
-    assert label_columns(profile(id=IDS, ts=TIMES, score=SCORES, amount=1)) == set()
+    assert label_columns(facts(id=IDS, ts=TIMES, score=SCORES, amount=1)) == set()
 
 
-def test_ids_are_told_by_the_other_file(profile: Profile, tmp_path: Path) -> None:
+def test_ids_are_told_by_the_other_file(facts: Look, tmp_path: Path) -> None:
     twice = [f"r{number // 2}" for number in range(10)]  # two versions have answered each request
-    predictions = profile("p.csv", id=[f"x{number}" for number in range(10)], case_no=twice, ts=TIMES, score=SCORES)
-    labels = profile("l.csv", case_no=[f"r{number}" for number in range(10)], label=[0, 1] * 5)
+    predictions = facts("p.csv", id=[f"x{number}" for number in range(10)], case_no=twice, ts=TIMES, score=SCORES)
+    labels = facts("l.csv", case_no=[f"r{number}" for number in range(10)], label=[0, 1] * 5)
     with open_engine(tmp_path) as engine:
         (found,) = shared_ids(predictions, labels, engine)
     assert (found.own, found.other, found.share) == ("case_no", "case_no", 1.0)
@@ -282,11 +280,11 @@ def test_ids_are_told_by_the_other_file(profile: Profile, tmp_path: Path) -> Non
     assert mapping.assigned["request_id"].why == "its values; all are there"
 
 
-def test_other_tables_go_by_the_names_of_the_contract(profile: Profile) -> None:
-    seen = profile(feedback_id=IDS, occurred_at=TIMES, request_id=IDS, rating=3)
+def test_other_tables_go_by_the_names_of_the_contract(facts: Look) -> None:
+    seen = facts(feedback_id=IDS, occurred_at=TIMES, request_id=IDS, rating=3)
     assert set(own(guess_mapping("feedback", seen))) == {"feedback_id", "occurred_at", "request_id", "rating"}
     with pytest.raises(ArgumentError) as refused:
-        guess_mapping("feedback", profile(feedback_id=IDS, rating=3))
+        guess_mapping("feedback", facts(feedback_id=IDS, rating=3))
     assert str(refused.value) == (
         "own.csv: no column looks like occurred_at (an instant). Name it with --map occurred_at=COLUMN; columns that "
         "are left: none are left"

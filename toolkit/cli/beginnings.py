@@ -13,9 +13,9 @@ from toolkit.cli.importing import Said, model_key, slug
 from toolkit.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from toolkit.data.column_facts import FileFacts
     from toolkit.data.imports import Imported
     from toolkit.data.mapping import TableMapping, Wishes
-    from toolkit.data.profiles import FileProfile
     from toolkit.data.questions import Choose
     from toolkit.triage.proposals import Proposal
 
@@ -35,20 +35,20 @@ def map_files(
 
     Raises `ArgumentError` and `UnknownNameError`.
     """
+    from toolkit.data.column_facts import look_at_file, shared_ids
     from toolkit.data.own_files import open_engine, open_file
-    from toolkit.data.profiles import profile_file, shared_ids
 
     with tempfile.TemporaryDirectory() as scratch, open_engine(Path(scratch)) as engine:
         files = [open_file(path) for path in (predictions, labels) if path is not None]
-        profiles = []
+        looked = []
         for file in files:
             tell(f"{file.shown}: looking at its columns")
-            profiles.append(profile_file(file, engine))
-        shared = shared_ids(profiles[0], profiles[1], engine) if len(profiles) == 2 else []
+            looked.append(look_at_file(file, engine))
+        shared = shared_ids(looked[0], looked[1], engine) if len(looked) == 2 else []
     model = model_key(predictions, otherwise=slug(name) or "model")
-    if len(profiles) == 1:
-        return _map_one(profiles[0], said, choose, model)
-    ours, theirs = profiles
+    if len(looked) == 1:
+        return _map_one(looked[0], said, choose, model)
+    ours, theirs = looked
     mine: dict[str, str] = {}
     other: dict[str, str] = {}
     for each in shared:
@@ -64,18 +64,18 @@ def map_files(
     ]
 
 
-def _map_one(profile: FileProfile, said: Said, choose: Choose, model: str) -> list[TableMapping]:
+def _map_one(facts: FileFacts, said: Said, choose: Choose, model: str) -> list[TableMapping]:
     """The mapping of one file that holds predictions and, if they are there, their labels."""
     from toolkit.data.mapping import label_columns
 
-    names = profile.file.names
+    names = facts.file.names
     wishes = said.about("predictions", names, others={"outcomes": names})
     about_labels = said.about("outcomes", names)
-    found = label_columns(profile) - set(wishes.columns.values())
+    found = label_columns(facts) - set(wishes.columns.values())
     if about_labels.columns.get("label") == "":  # said: there are none
         found = set()
     found |= {about_labels.columns[key] for key in ("label", "observed_at") if about_labels.columns.get(key)}
-    predictions = _guess("predictions", profile, choose, model, wishes=wishes, others=found, whole=True)
+    predictions = _guess("predictions", facts, choose, model, wishes=wishes, others=found, whole=True)
     if not found:
         return [predictions]
     used = {each.own.name for each in predictions.assigned.values()}
@@ -84,13 +84,13 @@ def _map_one(profile: FileProfile, said: Said, choose: Choose, model: str) -> li
     if (request := predictions.assigned.get("request_id")) is not None:
         used.discard(request.own.name)
         shared[request.own.name] = "as in the predictions"
-    outcomes = _guess("outcomes", profile, choose, model, wishes=about_labels, shared=shared, others=used, whole=True)
+    outcomes = _guess("outcomes", facts, choose, model, wishes=about_labels, shared=shared, others=used, whole=True)
     return [predictions, outcomes]
 
 
 def _guess(
     table: str,
-    profile: FileProfile,
+    facts: FileFacts,
     choose: Choose,
     model: str,
     *,
@@ -103,7 +103,7 @@ def _guess(
 
     return guess_mapping(
         table,
-        profile,
+        facts,
         wishes=wishes,
         choose=choose,
         model=model,
@@ -139,7 +139,7 @@ def begin(staging: Path, mappings: list[TableMapping], *, name: str, tell: Calla
     extras = {column: own.kind for column, own in mappings[0].extras.items()}
     with tempfile.TemporaryDirectory() as scratch:
         portrait = look_at(workspace, extras, scratch=Path(scratch))
-    sources = " and ".join(dict.fromkeys(mapping.profile.file.shown for mapping in mappings))
+    sources = " and ".join(dict.fromkeys(mapping.facts.file.shown for mapping in mappings))
     labelled = mappings[1].assigned["label"].own.name if len(mappings) == 2 else "label"
     proposal = propose(portrait, extras, team=slug(name) or "my-team", sources=sources, label=labelled)
     for path, text in proposal.files.items():
@@ -169,7 +169,7 @@ def _settle(staging: Path, mappings: list[TableMapping], name: str) -> None:
     ]
     for mapping in mappings:
         columns = ", ".join(f"{column} = {each.own.name}" for column, each in mapping.assigned.items())
-        said.append(f"# {mapping.profile.file.shown} → {mapping.table}: {columns}")
+        said.append(f"# {mapping.facts.file.shown} → {mapping.table}: {columns}")
         said += [f"#   assumed: {each}" for each in mapping.assumptions]
     with file.open("a", encoding="utf-8") as stream:
         stream.write("\n".join(said) + "\n")

@@ -137,22 +137,22 @@ def import_(
 def _map(table: str, path: Path, said: Said, choose: Choose, model: str, tell: Any) -> TableMapping:
     import tempfile
 
+    from toolkit.data.column_facts import look_at_file
     from toolkit.data.mapping import guess_mapping, label_columns
     from toolkit.data.own_files import open_engine, open_file
-    from toolkit.data.profiles import profile_file
     from toolkit.data.synonyms import how_named
 
     file = open_file(path)
     tell(f"{file.shown}: looking at its columns")
     with tempfile.TemporaryDirectory() as scratch, open_engine(Path(scratch)) as engine:
-        profile = profile_file(file, engine)
+        facts = look_at_file(file, engine)
     wishes = said.about(table, file.names)
-    others = label_columns(profile) - set(wishes.columns.values()) if table == "predictions" else set()
+    others = label_columns(facts) - set(wishes.columns.values()) if table == "predictions" else set()
     # Predictions and labels in one file have the number of the row in common, if no id.
-    whole = bool(label_columns(profile)) and any(
+    whole = bool(label_columns(facts)) and any(
         how_named("predictions", "score", name) is not None for name in file.names
     )
-    mapping = guess_mapping(table, profile, wishes=wishes, choose=choose, model=model, others=others, whole=whole)
+    mapping = guess_mapping(table, facts, wishes=wishes, choose=choose, model=model, others=others, whole=whole)
     if not others:
         return mapping
     told = f"left out, as labels: {', '.join(sorted(others))}; import them with 'toolkit import outcomes {path}'"
@@ -257,7 +257,7 @@ def confirm(*, yes: bool, as_json: bool) -> None:
 
 def print_mapping(mapping: TableMapping) -> None:
     """Which own column is which of the contract, why, and what was assumed."""
-    print_text(f"{mapping.profile.file.shown} → {mapping.table}")
+    print_text(f"{mapping.facts.file.shown} → {mapping.table}")
     print_table(["contract", "own column", "why"], _rows(mapping))
     if mapping.extras:
         kept = ", ".join(f"{name} ({own.kind})" for name, own in mapping.extras.items())

@@ -76,6 +76,9 @@ CONTRACTS = {
                 "threshold": Column("number", "the score from which on the decision was a yes"),
                 "latency_ms": Column("number", "how long the answer took, in ms", low=0.0),
                 "error": Column("boolean", "the request failed and has no answer", required=True),
+                "error_text": Column(
+                    "text", "what the service said when the request failed; no personal data where that can be avoided"
+                ),
                 "cost": Column("number", "what the request cost, in the currency of the workspace"),
                 "served": Column("boolean", "the answer was used; false: it was made beside (shadow)", required=True),
                 "received_at": Column("instant", "when the row arrived where it is read"),

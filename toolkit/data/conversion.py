@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit.data import values
+from toolkit.data.column_facts import ColumnFacts, ExtraKind
 from toolkit.data.contracts import CONTRACTS, Column
 from toolkit.data.mapping import FROM_REQUEST, NO_SCORE, ROW_NUMBER, Assigned, TableMapping
-from toolkit.data.profiles import ColumnProfile, ExtraKind
 from toolkit.data.values import Read, named, quoted
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _assigned(name: str, spec: Column, assigned: Assigned, mapping: TableMapping
     return Target(name, spec.kind, _read(spec.kind, own, factor=assigned.factor), spec)
 
 
-def _extra(name: str, kind: ExtraKind, own: ColumnProfile, mapping: TableMapping) -> Target:
+def _extra(name: str, kind: ExtraKind, own: ColumnFacts, mapping: TableMapping) -> Target:
     if kind != "instant":
         return Target(name, kind, _read(kind, own))
     column, style, zone = f"c{own.place}", mapping.styles.get(name, "iso"), mapping.timezone
@@ -86,7 +86,7 @@ def _extra(name: str, kind: ExtraKind, own: ColumnProfile, mapping: TableMapping
     )
 
 
-def _read(kind: str, own: ColumnProfile, *, factor: float = 1.0) -> Read:
+def _read(kind: str, own: ColumnFacts, *, factor: float = 1.0) -> Read:
     column = f"c{own.place}"
     if kind == "number":
         return values.number(column, decimal_comma=own.decimal_comma, factor=factor)
@@ -129,7 +129,7 @@ def convert(rows: DuckDBPyRelation, mapping: TableMapping, columns: list[Target]
     given = [f"({each.read.given}) IS NOT NULL AS g{place}" for place, each in enumerate(columns)]
     changes = [each.change for each in columns if each.change != "0"]
     clock = f"greatest({', '.join(changes)})" if changes else "0"
-    own = mapping.profile.file.names
+    own = mapping.facts.file.names
     json = "to_json({" + ", ".join(f"{quoted(name)}: c{place}" for place, name in enumerate(own)) + "})::VARCHAR"
     texts = [f"c{place}" for place in range(len(own))]
     read = rows.project(", ".join(["row", "broken", *texts, f"coalesce({clock}, 0) AS clock", *reads, *given]))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from toolkit.data.column_facts import MOST
 from toolkit.data.contracts import CONTRACTS
 from toolkit.data.conversion import (
     Target,
@@ -29,7 +30,6 @@ from toolkit.data.conversion import (
 from toolkit.data.mapping import FROM_REQUEST, TableMapping
 from toolkit.data.own_files import MEMORY_MIB, bad_lines, explained, open_engine
 from toolkit.data.places import parquet_files
-from toolkit.data.profiles import MOST
 from toolkit.data.values import quoted
 from toolkit.digests import digest_file, document_bytes
 from toolkit.errors import ArgumentError, ContractError
@@ -116,7 +116,7 @@ def import_file(
     Raises `ContractError` when more rows are wrong than a right mapping leaves, `ArgumentError` when the file cannot
     be read, or another import is running.
     """
-    file, table = mapping.profile.file, mapping.table
+    file, table = mapping.facts.file, mapping.table
     progress(f"{file.shown}: taking its digest")
     digest = digest_file(file.path).removeprefix("sha256:")[:_DIGEST]
     folder = workspace.root / "data" / table / digest
@@ -178,7 +178,7 @@ class _Run:
     def stage(self) -> None:
         """Read the file once, value by value; then hold labels against their requests."""
         first = self.scratch / "read.parquet"
-        rows = self.mapping.profile.file.rows(self.engine)
+        rows = self.mapping.facts.file.rows(self.engine)
         convert(rows, self.mapping, self.columns).write_parquet(str(first))
         self._note_clock(first)
         files = parquet_files(self.workspace, "predictions") if self.mapping.table == "outcomes" else []
@@ -210,7 +210,7 @@ class _Run:
         if rows and not matched:
             ((theirs,),) = predictions.aggregate("min(request_id)").fetchall()
             raise ContractError(
-                f"{self.mapping.profile.file.shown}: none of its {rows:,} labels is of a request in the predictions. "
+                f"{self.mapping.facts.file.shown}: none of its {rows:,} labels is of a request in the predictions. "
                 f"Labels have ids such as {example!r}, predictions such as {theirs!r}; name the right column with "
                 "--map outcomes.request_id=COLUMN"
             )
@@ -262,7 +262,7 @@ class _Run:
         )
         repeated = self.engine.table("repeated").join(good, "row").project("row, reason, given")
         found = wrong.union(repeated).project("*, false AS of_line")
-        lines = bad_lines(self.mapping.profile.file, self.engine)
+        lines = bad_lines(self.mapping.facts.file, self.engine)
         return found if lines is None else found.union(lines.project("*, true AS of_line"))
 
     def check(self) -> None:
@@ -280,7 +280,7 @@ class _Run:
         if wrong > MOST_WRONG_SHARE * (rows + lines):
             told = "\n".join(f"  {each.text}" for each in self.reasons)
             raise ContractError(
-                f"{self.mapping.profile.file.shown}: {wrong:,} of {rows + lines:,} rows cannot be rows of "
+                f"{self.mapping.facts.file.shown}: {wrong:,} of {rows + lines:,} rows cannot be rows of "
                 f"{self.mapping.table}, and nothing was imported. Is the mapping right? Correct it with --map, --dates "
                 f"or --set\n{told}"
             )
@@ -304,7 +304,7 @@ class _Run:
         good = self.staged.filter("reason IS NULL").join(self.engine.table("repeated"), "row", how="anti")
         ((rows, first, last),) = good.aggregate(f"count(*), {_day(f'min({time})')}, {_day(f'max({time})')}").fetchall()
         quarantine = self._keep_quarantine() if self.reasons else None
-        file = self.mapping.profile.file.shown
+        file = self.mapping.facts.file.shown
         if not rows:
             return Imported(self.mapping.table, file, 0, None, None, None, self.reasons, quarantine, tuple(self.notes))
         out, made = self.scratch / "days", self.scratch / "made"

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from toolkit.checks import check_in
+from toolkit.data.column_facts import MOST, ColumnFacts, FileFacts
 from toolkit.data.contracts import CONTRACTS, Column, Table
-from toolkit.data.profiles import MOST, ColumnProfile, FileProfile
 from toolkit.data.questions import Choose, Question, refuse
 from toolkit.data.synonyms import FACTORS, NAMES, how_named
 from toolkit.data.values import STYLES, Style, words_of
@@ -43,7 +43,7 @@ class Candidate(NamedTuple):
 class Assigned:
     """An own column for a contract column, why, and how it is read."""
 
-    own: ColumnProfile
+    own: ColumnFacts
     why: str
     style: Style = "iso"
     factor: float = 1.0
@@ -59,11 +59,11 @@ class TableMapping:
     """
 
     table: str
-    profile: FileProfile
+    facts: FileFacts
     assigned: Mapping[str, Assigned]
     constants: Mapping[str, str]
     derived: Mapping[str, str]
-    extras: Mapping[str, ColumnProfile]
+    extras: Mapping[str, ColumnFacts]
     left_out: tuple[str, ...]
     assumptions: tuple[str, ...]
     timezone: str
@@ -88,7 +88,7 @@ class Wishes:
 
 def guess_mapping(
     table: str,
-    profile: FileProfile,
+    facts: FileFacts,
     *,
     wishes: Wishes = Wishes(),
     choose: Choose = refuse,
@@ -115,8 +115,8 @@ def guess_mapping(
     Raises `ArgumentError` and `UnknownNameError`: what is needed and not there, what is not clear, what does not fit.
     """
     for name in filter(None, wishes.columns.values()):
-        check_in(name, [own.name for own in profile.columns], noun=f"column of {profile.file.shown}")
-    guess = _Guess(CONTRACTS[table], profile, wishes, choose, shared or {}, others, binary)
+        check_in(name, [own.name for own in facts.columns], noun=f"column of {facts.file.shown}")
+    guess = _Guess(CONTRACTS[table], facts, wishes, choose, shared or {}, others, binary)
     contract = guess.contract
     required = [*contract.key, contract.time, *(key for key, column in contract.columns.items() if column.required)]
     required = list(dict.fromkeys([*required, *needed]))
@@ -131,7 +131,7 @@ class _Guess:
     """A mapping in the making."""
 
     contract: Table
-    profile: FileProfile
+    facts: FileFacts
     wishes: Wishes
     choose: Choose
     shared: Mapping[str, str]
@@ -145,7 +145,7 @@ class _Guess:
 
     @property
     def file(self) -> str:
-        return self.profile.file.shown
+        return self.facts.file.shown
 
     def assign(self, column: str, *, needed: bool) -> None:
         """Find the own column for a contract column, if there is one."""
@@ -155,7 +155,7 @@ class _Guess:
             name = self.wishes.columns[column]
             if not name:
                 return
-            own = self.profile.column(name)
+            own = self.facts.column(name)
             if problem := self._misfit(column, own):
                 raise ArgumentError(f"{self.file}: {name} cannot be {column}: {problem}")
             self._take(column, own, "as you said")
@@ -178,9 +178,9 @@ class _Guess:
             if len(best) > 1:
                 rest = ", ".join(each.own for each in best if each != chosen)
                 self.assumptions.append(f"{column} is {chosen.own}; it could be {rest}: --map {column}=COLUMN")
-            self._take(column, self.profile.column(chosen.own), chosen.why)
+            self._take(column, self.facts.column(chosen.own), chosen.why)
 
-    def _take(self, column: str, own: ColumnProfile, why: str) -> None:
+    def _take(self, column: str, own: ColumnFacts, why: str) -> None:
         style: Style = "iso"
         if self.contract.columns[column].kind == "instant":
             style = self._style(own)
@@ -194,7 +194,7 @@ class _Guess:
                 self.assumptions.append(f"{own.name} is in milliseconds")
         self.assigned[column] = Assigned(own, why, style, factor)
 
-    def _style(self, own: ColumnProfile) -> Style:
+    def _style(self, own: ColumnFacts) -> Style:
         styles = own.styles(MOST)
         wished = _ORDERS.get(self.wishes.dates or "")
         if wished and styles[0] in _ORDERS.values() and wished not in styles:
@@ -235,7 +235,7 @@ class _Guess:
             found.append(Candidate(own.name, tier - 5 if shared else tier, f"{why}; {shared}" if shared else why))
         return sorted(found, key=lambda each: each.tier) or self._by_content(column)
 
-    def _misfit(self, column: str, own: ColumnProfile) -> str | None:
+    def _misfit(self, column: str, own: ColumnFacts) -> str | None:
         if column != "label":
             return misfit(self.contract.columns[column], own)
         positive = self.wishes.positive
@@ -267,11 +267,11 @@ class _Guess:
             return [Candidate(own.name, 5, "no value is in it twice") for own in fits]
         return []
 
-    def _free(self) -> list[ColumnProfile]:
+    def _free(self) -> list[ColumnFacts]:
         taken = {each.own.name for each in self.assigned.values()} | self.others | set(self.wishes.columns.values())
-        return [own for own in self.profile.columns if own.name not in taken and own.present]
+        return [own for own in self.facts.columns if own.name not in taken and own.present]
 
-    def _meant_for(self, own: ColumnProfile) -> str | None:
+    def _meant_for(self, own: ColumnFacts) -> str | None:
         """The contract column that an own column's name says it is."""
         names = (key for key in self.contract.columns if how_named(self.contract.name, key, own.name) is not None)
         return next(names, None)
@@ -324,8 +324,8 @@ class _Guess:
     def mapping(self) -> TableMapping:
         """The mapping, with what becomes of all other columns."""
         contract, used = self.contract, {each.own.name for each in self.assigned.values()}
-        rest = [own for own in self.profile.columns if own.name not in used | self.others]
-        extras: dict[str, ColumnProfile] = {}
+        rest = [own for own in self.facts.columns if own.name not in used | self.others]
+        extras: dict[str, ColumnFacts] = {}
         if contract.open:
             for own in rest:
                 clash = own.name.casefold() in contract.columns or own.name.casefold() in {"label", "day"}
@@ -352,19 +352,19 @@ class _Guess:
         left_out = () if contract.open else tuple(own.name for own in rest)
         return TableMapping(
             contract.name,
-            self.profile,
+            self.facts,
             self.assigned,
             self.constants,
             self.derived,
             extras,
             left_out,
-            (*self.profile.file.notes, *self.assumptions),
+            (*self.facts.file.notes, *self.assumptions),
             zone,
             self.wishes.positive,
             styles,
         )
 
-    def _extra_style(self, own: ColumnProfile) -> Style:
+    def _extra_style(self, own: ColumnFacts) -> Style:
         """How a column that no contract needs writes instants: in doubt as it was said, or as the needed ones do."""
         styles = own.styles()
         if len(styles) == 1:
@@ -379,7 +379,7 @@ class _Guess:
     def _is_instant(self, column: str) -> bool:
         return self.contract.columns[column].kind == "instant"
 
-    def _say_days(self, instants: Sequence[tuple[str, ColumnProfile, Style]], zone: str) -> None:
+    def _say_days(self, instants: Sequence[tuple[str, ColumnFacts, Style]], zone: str) -> None:
         for name, own, _ in instants:
             if own.holds_days or own.styles(MOST) == ("compact",):
                 when = "ends" if name == "observed_at" else "begins"
@@ -388,13 +388,13 @@ class _Guess:
                 )
 
 
-def label_columns(profile: FileProfile) -> set[str]:
+def label_columns(facts: FileFacts) -> set[str]:
     """The columns of a file of predictions whose names say that they are labels, or when these were known."""
     contract = CONTRACTS["outcomes"]
     found: set[str] = set()
     for column in ("label", "observed_at"):
         spec = contract.columns[column]
-        fits = [own for own in profile.columns if own.is_truth(MOST) or misfit(spec, own) is None]
+        fits = [own for own in facts.columns if own.is_truth(MOST) or misfit(spec, own) is None]
         named = [(how_named("outcomes", column, own.name), own.name) for own in fits]
         best = min((tier for tier, _ in named if tier is not None), default=None)
         if best is None or (column == "observed_at" and (best > 1 or not found)):
@@ -403,7 +403,7 @@ def label_columns(profile: FileProfile) -> set[str]:
     return found
 
 
-def misfit(spec: Column, own: ColumnProfile) -> str | None:
+def misfit(spec: Column, own: ColumnFacts) -> str | None:
     """Why an own column cannot be a contract column by what it holds; None when it can."""
     if not own.present:
         return "it is empty"
@@ -424,5 +424,5 @@ def describe(spec: Column) -> str:
     return {"text": "a text", "number": f"a number{bounds}", "boolean": "yes or no", "instant": "an instant"}[spec.kind]
 
 
-def _listed(columns: Sequence[ColumnProfile]) -> str:
+def _listed(columns: Sequence[ColumnFacts]) -> str:
     return ", ".join(own.name for own in columns)

@@ -59,6 +59,21 @@ class VersionDefinition(Definition):
     commit: str | None = Field(default=None, description="the commit that it was built from")
 
 
+class LossValue(Definition):
+    """What one unit of a model's loss costs the business, as its owner gave it: a range and the likely value."""
+
+    currency: str = Field(min_length=1, description="the currency, such as EUR")
+    low: float = Field(ge=0, description="a unit of loss hardly costs less than this")
+    likely: float = Field(ge=0, description="the most likely cost of a unit of loss")
+    high: float = Field(ge=0, description="a unit of loss hardly costs more than this")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.low <= self.likely <= self.high:
+            raise ValueError(f"low {self.low:g} <= likely {self.likely:g} <= high {self.high:g} does not hold")
+        return self
+
+
 class ModelDefinition(Definition):
     """`models/<key>.yml`: a model that a team runs."""
 
@@ -69,6 +84,7 @@ class ModelDefinition(Definition):
     label: LabelDefinition = Field(description="the outcome that it predicts")
     decision_threshold: float = Field(gt=0, lt=1, description="a score at or above it counts as a yes")
     loss: str = Field(description="key of the metric that measures this model's loss")
+    loss_value: LossValue | None = Field(default=None, description="what one unit of that loss costs the business")
     segments: tuple[str, ...] = Field(default=(), description="columns by which reports look for trouble")
     review_on: date | None = Field(default=None, description="when somebody must look at the whole of it again")
     features: tuple[FeatureDefinition, ...] = Field(default=(), description="the inputs of its versions")

@@ -47,6 +47,7 @@ NAMES: dict[str, dict[str, Names]] = {
             "latency latency_s latency_seconds latency_us response_time duration duration_s elapsed elapsed_s",
         ),
         "error": Names("error is_error has_error", "failed failure is_failed errored"),
+        "error_text": Names("error_text error_message"),
         "cost": Names("cost"),
         "served": Names("served is_served", "shown"),
     },

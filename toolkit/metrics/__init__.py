@@ -4,6 +4,7 @@ from toolkit.metrics.cells import Cells
 from toolkit.metrics.definitions import KINDS, load_metrics, load_segments
 from toolkit.metrics.delivery import REWORK_KINDS, Delivery, delivery
 from toolkit.metrics.health import ChannelHealth, channel_health
+from toolkit.metrics.hourly import HourlyCounts, count_by_hour
 from toolkit.metrics.kinds import MetricDefinition, Parts, RankKind, RatioKind, Scalar, TimeKind, number, truth
 from toolkit.metrics.label_arrival import LabelArrival, label_arrival
 from toolkit.metrics.maturity import LabelMaturity, label_maturity
@@ -24,6 +25,7 @@ __all__ = [
     "ChannelHealth",
     "Delivery",
     "FeatureCoverage",
+    "HourlyCounts",
     "LabelArrival",
     "LabelMaturity",
     "MetricDefinition",
@@ -40,6 +42,7 @@ __all__ = [
     "TimeKind",
     "channel_health",
     "collect_moments",
+    "count_by_hour",
     "delivery",
     "feature_coverage",
     "kept_moments",

@@ -1,20 +1,46 @@
-"""`objectives.yml`: where a team wants its metrics to be, and what the business has from it."""
+"""`objectives.yml`: where a team wants its metrics to be, and what the business has from it.
+
+An objective is about a metric, or it watches the feedback channel: how old the newest request is, and whether labels
+are there when they are due. One about a share of requests may have an error budget: so many may be bad in a period.
+"""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from toolkit.checks import unknown_name_message
+from toolkit.data import LABEL
 from toolkit.metrics.definitions import load_metrics
 from toolkit.metrics.kinds import MetricDefinition
+from toolkit.metrics.needs import columns_needed, scalars_needed
 from toolkit.stats import Estimate
 from toolkit.workspace import Day, Definition, Problem, Workspace
 
 OBJECTIVES_FILE = "objectives.yml"
 _TARGETS = {"decrease": "at_most", "increase": "at_least", "toward_zero": "within"}
 """Metric direction to the one target that agrees with it; with direction `none` any does."""
+
+Watch = Literal["freshness", "label_arrival"]
+
+
+class Watched(NamedTuple):
+    """Something about the channel that an objective may watch: the target that asks for what is better, its limits."""
+
+    name: str
+    unit: str
+    target: str
+    low: float
+    high: float
+    example: float
+
+
+WATCHED: dict[Watch, Watched] = {
+    "freshness": Watched("Time since the newest request", "h", "at_most", 1, 8760, 6),
+    "label_arrival": Watched("Labels there when due", "share", "at_least", 0.5, 1, 0.98),
+}
+"""What objectives watch beside metrics."""
 
 
 class Target(Definition):
@@ -64,15 +90,54 @@ class Target(Definition):
         )
 
 
-class ObjectiveDefinition(Definition):
-    """One objective: a metric of a model, the business outcome that it stands for, and the target."""
+class BudgetDefinition(Definition):
+    """How long the period is whose requests share one budget of bad ones; it ends with the last request looked at."""
 
-    metric: str = Field(description="key of the metric, in metrics.yml")
+    period_days: int = Field(default=28, ge=7, le=366, description="days of the period that rolls along")
+
+
+class ObjectiveDefinition(Definition):
+    """One objective: a metric of a model, or what of its channel is watched, the business outcome, and the target."""
+
+    metric: str | None = Field(default=None, description="key of the metric, in metrics.yml; or else watch")
+    watch: Watch | None = Field(
+        default=None,
+        description="freshness: hours since the newest request; label_arrival: share of labels that are there when due",
+    )
     model: str = Field(description="key of the model, in models/")
     business_outcome: str = Field(min_length=1, description="what the business has from it when the target is met")
-    target: Target = Field(description="where the metric should be: one of at_most, at_least and within")
+    target: Target = Field(description="where it should be: one of at_most, at_least and within")
+    budget: BudgetDefinition | None = Field(
+        default=None, description="of a metric that is a share of requests: the period in which so many may be bad"
+    )
     owner: str = Field(min_length=1, description="who answers for it")
     since: Day | None = Field(default=None, description="the first day that it holds for, as 2030-01-31")
+
+    @model_validator(mode="after")
+    def _is_about_one_thing(self) -> Self:
+        if (self.metric is None) == (self.watch is None):
+            raise ValueError("an objective is about a metric or about what it watches: exactly one of the two keys")
+        if self.watch is not None and self.budget is not None:
+            raise ValueError(f"a budget is of requests, and {self.watch} counts none: leave out budget")
+        if self.watch is not None:
+            watched, bound = WATCHED[self.watch], self.target.bound or 0.0
+            if self.target.kind != watched.target or not watched.low <= bound <= watched.high:
+                raise ValueError(
+                    f"the target of {self.watch} is {watched.target} from {watched.low:g} to {watched.high:g} "
+                    f"({watched.unit}), such as {{{watched.target}: {watched.example:g}}}"
+                )
+        return self
+
+    @property
+    def subject(self) -> str:
+        """What it is about: the metric's key, or what it watches."""
+        return self.metric or self.watch or ""
+
+    @property
+    def allowed_share(self) -> float:
+        """Of an objective with a budget the share of requests that may be bad."""
+        bound = self.target.bound or 0.0
+        return 1 - bound if self.target.kind == "at_least" else bound
 
     def met_by(self, estimate: Estimate) -> Literal["met", "missed", "unclear"]:
         """Whether an estimate of the metric meets the target, judged by its interval.
@@ -109,7 +174,8 @@ class ObjectivesFile(Definition):
 def load_objectives(workspace: Workspace) -> dict[str, ObjectiveDefinition]:
     """The objectives of `objectives.yml` by key, in the file's order; {} when there is no such file.
 
-    Raises `DefinitionError` also for a metric or model that is not there, and for a target on the wrong side.
+    Raises `DefinitionError` also for a metric or model that is not there, for a target on the wrong side, and for a
+    budget of a metric that is no share of requests known at once.
     """
     if not (workspace.root / OBJECTIVES_FILE).exists():
         return {}
@@ -120,7 +186,8 @@ def load_objectives(workspace: Workspace) -> dict[str, ObjectiveDefinition]:
         at = ["objectives", key]
         if objective.metric in metrics:
             problems += _side_problems(objective, metrics[objective.metric], at)
-        else:
+            problems += _budget_problems(objective, metrics[objective.metric], at)
+        elif objective.metric is not None:
             unknown = unknown_name_message(objective.metric, metrics, noun="metric")
             problems.append(Problem([*at, "metric"], f"{'.'.join(at)}.metric: {unknown}"))
         if objective.model not in models:
@@ -140,3 +207,19 @@ def _side_problems(objective: ObjectiveDefinition, metric: MetricDefinition, at:
         f"only {wanted} asks for what is better"
     )
     return [Problem([*at, "target", given], text)]
+
+
+def _budget_problems(objective: ObjectiveDefinition, metric: MetricDefinition, at: list[str]) -> list[Problem]:
+    """Why a metric has no error budget: what counts must be requests, each good or bad as soon as it is answered."""
+    if objective.budget is None:
+        return []
+    why = ""
+    if not (metric.adds_up and metric.is_share):
+        why = f"{objective.metric} is of kind {metric.kind}, which is no share of requests that are bad"
+    elif LABEL in columns_needed(scalars_needed([metric])):
+        why = f"{objective.metric} needs labels, and of the last hours there are none"
+    elif objective.target.kind == "within" or not 0 < objective.allowed_share < 1:
+        label = objective.target.label
+        why = f"a share of requests has a target at_most or at_least a number above 0 and below 1, not {label}"
+    text = f"{'.'.join(at)}.budget: {why}; leave out budget to hold the metric against its target alone"
+    return [Problem([*at, "budget"], text)] if why else []

@@ -14,6 +14,7 @@ from toolkit.privacy.exceptions import (
     refuse_personal_data,
     refuse_secrets,
 )
+from toolkit.privacy.masking import Masked, mask_personal_data, smallest_cell, too_small
 from toolkit.privacy.redaction import Redacted, Redactor, machine_places
 from toolkit.privacy.scan import KINDS, Hit, scan_outputs, scan_text, short_digest
 
@@ -22,6 +23,7 @@ __all__ = [
     "PRIVACY_FILE",
     "Hit",
     "Judgement",
+    "Masked",
     "PrivacyException",
     "Redacted",
     "Redactor",
@@ -29,9 +31,12 @@ __all__ = [
     "judge",
     "load_exceptions",
     "machine_places",
+    "mask_personal_data",
     "refuse_personal_data",
     "refuse_secrets",
     "scan_outputs",
     "scan_text",
     "short_digest",
+    "smallest_cell",
+    "too_small",
 ]

@@ -81,16 +81,24 @@ class PrivacyException(Definition):
 
 
 class PrivacyFile(Definition):
-    """`privacy.yml`: the exceptions that stand."""
+    """`privacy.yml`: the exceptions that stand, and how small a group may be."""
 
-    exceptions: tuple[PrivacyException, ...] = Field(description="what may be published all the same")
+    exceptions: tuple[PrivacyException, ...] = Field(default=(), description="what may be published all the same")
+    smallest_cell: int = Field(
+        default=5, ge=1, description="a group of fewer users than this is suppressed where texts and ratings are shown"
+    )
+
+
+def load_privacy(workspace: Workspace) -> PrivacyFile:
+    """`privacy.yml`; what stands where there is no such file. Raises `DefinitionError`."""
+    if not (workspace.root / PRIVACY_FILE).is_file():
+        return PrivacyFile()
+    return workspace.load(PRIVACY_FILE, PrivacyFile)
 
 
 def load_exceptions(workspace: Workspace) -> tuple[PrivacyException, ...]:
     """The exceptions of `privacy.yml`, () when there is no such file. Raises `DefinitionError`."""
-    if not (workspace.root / PRIVACY_FILE).is_file():
-        return ()
-    return workspace.load(PRIVACY_FILE, PrivacyFile).exceptions
+    return load_privacy(workspace).exceptions
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Whether the period was good enough: each objective of the model against the metric's interval."""
+"""Whether the period was good enough: each objective of the model against the interval of what it is about."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from toolkit.display import format_interval, format_number
 from toolkit.metrics import MetricDefinition, ObjectiveDefinition
+from toolkit.metrics.objectives import WATCHED, Watched
 from toolkit.records import ResultRow, Shown, estimate_row
 from toolkit.reviews.period import REVIEWED, PeriodReview
 from toolkit.stats import Estimate
@@ -19,23 +20,36 @@ NOT_IN_FORCE = "not in force"
 
 @dataclass(frozen=True)
 class ObjectiveReading:
-    """One objective and the period's estimate of its metric. A target is not applied to days before it was set."""
+    """One objective and the period's estimate of its metric. A target is not applied to days before it was set.
+
+    `metric` is None for an objective that watches the channel.
+    """
 
     key: str
     objective: ObjectiveDefinition
-    metric: MetricDefinition
+    metric: MetricDefinition | None
     estimate: Estimate
     verdict: Literal["met", "missed", "unclear", "not in force"]
 
     @property
+    def name(self) -> str:
+        """What it is about, as people call it."""
+        return self.metric.name if self.metric else _watched(self.objective).name
+
+    @property
+    def unit(self) -> str:
+        """The unit of the estimate and the target."""
+        return self.metric.unit if self.metric else _watched(self.objective).unit
+
+    @property
     def evidence(self) -> str:
         """The estimate beside the target, in a sentence."""
-        unit, estimate = self.metric.unit, self.estimate
+        unit, estimate = self.unit, self.estimate
         if estimate.value is None:
-            return f"{self.metric.name} is absent: {estimate.reason}; target {self.objective.target.label}"
+            return f"{self.name} is absent: {estimate.reason}; target {self.objective.target.label}"
         interval = format_interval("value", estimate.ci_lower, estimate.ci_upper, unit=unit)
         value = format_number("value", estimate.value, unit=unit)
-        return f"{self.metric.name} {value} ({interval}), target {self.objective.target.label}"
+        return f"{self.name} {value} ({interval}), target {self.objective.target.label}"
 
     @property
     def outcome(self) -> str:
@@ -74,10 +88,10 @@ class ObjectiveReadings(Shown):
     def to_rows(self) -> Sequence[ResultRow]:
         rows = [ResultRow(key="objectives", statistic="count", value=len(self.readings), window=self.window)]
         for reading in self.readings:
-            objective, unit = reading.objective, reading.metric.unit
+            objective, unit = reading.objective, reading.unit
             rows += [
                 estimate_row(
-                    reading.estimate, key=reading.key, statistic=objective.metric, window=self.window, unit=unit
+                    reading.estimate, key=reading.key, statistic=objective.subject, window=self.window, unit=unit
                 ),
                 *(
                     ResultRow(key=reading.key, statistic=statistic, value=value, window=self.window)
@@ -106,13 +120,29 @@ class ObjectiveReadings(Shown):
 
 
 def judge_objectives(review: PeriodReview, objectives: Mapping[str, ObjectiveDefinition]) -> ObjectiveReadings:
-    """Hold the period against the objectives of its model, each by the interval of its metric."""
+    """Hold the period against the objectives of its model, each by the interval of its metric.
+
+    What an objective watches of the channel is no metric: it is listed as unclear, and why.
+    """
     readings = []
     for key, objective in objectives.items():
         if objective.model != review.model.key:
             continue
-        estimate = review.estimate(objective.metric, REVIEWED)
+        estimate = _estimate(review, objective)
         in_force = objective.since is None or objective.since <= review.window.start.date()
         verdict = objective.met_by(estimate) if in_force else "not in force"
-        readings.append(ObjectiveReading(key, objective, review.metrics[objective.metric], estimate, verdict))
+        metric = review.metrics[objective.metric] if objective.metric else None
+        readings.append(ObjectiveReading(key, objective, metric, estimate, verdict))
     return ObjectiveReadings(review.model.name, review.window.label, tuple(readings))
+
+
+def _estimate(review: PeriodReview, objective: ObjectiveDefinition) -> Estimate:
+    """The period's number of what an objective is about."""
+    if objective.metric:
+        return review.estimate(objective.metric, REVIEWED)
+    reason = "a retrospective reads metrics; what is watched of the channel stands with the error budgets"
+    return Estimate.absent(reason, n=0, method=objective.subject)
+
+
+def _watched(objective: ObjectiveDefinition) -> Watched:
+    return WATCHED[objective.watch or "freshness"]

@@ -32,7 +32,7 @@ ExtraKind = Literal["text", "number", "boolean", "instant"]
 
 
 @dataclass(frozen=True)
-class ColumnProfile:
+class ColumnFacts:
     """One column: how many of its `rows` values are there (`present`), and how many of these can be read as what.
 
     `numbers` with a decimal point, `comma_numbers` with a decimal comma, of these `in_unit` from 0 to 1; `words` of
@@ -123,19 +123,19 @@ class ColumnProfile:
 
 
 @dataclass(frozen=True)
-class FileProfile:
+class FileFacts:
     """The columns of a file, by its first `rows` rows."""
 
     file: OwnFile
     rows: int
-    columns: tuple[ColumnProfile, ...]
+    columns: tuple[ColumnFacts, ...]
 
-    def column(self, name: str) -> ColumnProfile:
+    def column(self, name: str) -> ColumnFacts:
         """The column with this name."""
         return next(column for column in self.columns if column.name == name)
 
 
-def profile_file(file: OwnFile, connection: DuckDBPyConnection) -> FileProfile:
+def look_at_file(file: OwnFile, connection: DuckDBPyConnection) -> FileFacts:
     """Look at the first rows of a file. Raises `ArgumentError` when it cannot be read or no row is whole."""
     from toolkit.errors import ArgumentError
 
@@ -149,12 +149,12 @@ def profile_file(file: OwnFile, connection: DuckDBPyConnection) -> FileProfile:
     columns = []
     for place, name in enumerate(file.names):
         own = found[place * width : (place + 1) * width]
-        columns.append(ColumnProfile(name, place, rows, *own))
-    return FileProfile(file, rows, tuple(columns))
+        columns.append(ColumnFacts(name, place, rows, *own))
+    return FileFacts(file, rows, tuple(columns))
 
 
 def _aggregates(column: str) -> list[str]:
-    """The facts of one column, in the order of `ColumnProfile`'s fields from `present` on."""
+    """The facts of one column, in the order of `ColumnFacts`'s fields from `present` on."""
     text, truth = values.text(column), values.boolean(column)
     point, comma = values.number(column).value, values.number(column, decimal_comma=True).value
     # A text is read in one way or the other, never in both: 1,5 is no number with a point.
@@ -196,14 +196,14 @@ class Shared:
     share: float
 
 
-def shared_ids(predictions: FileProfile, labels: FileProfile, connection: DuckDBPyConnection) -> list[Shared]:
+def shared_ids(predictions: FileFacts, labels: FileFacts, connection: DuckDBPyConnection) -> list[Shared]:
     """Which columns of the labels (`own`) hold ids that are found in which of the predictions (`other`), most first.
 
     Seen in the first rows of both, so files in different orders may share more than is seen here.
     """
     found = []
-    heads = [profile.file.rows(connection).limit(HEAD_ROWS) for profile in (predictions, labels)]
-    theirs, ours = (_id_columns(profile.columns) for profile in (predictions, labels))
+    heads = [facts.file.rows(connection).limit(HEAD_ROWS) for facts in (predictions, labels)]
+    theirs, ours = (_id_columns(facts.columns) for facts in (predictions, labels))
     with explained(f"{predictions.file.shown} and {labels.file.shown}"):
         for own in ours:
             ids = heads[1].project(f"{values.text(f'c{own.place}').value} AS id").filter("id IS NOT NULL").distinct()
@@ -217,7 +217,7 @@ def shared_ids(predictions: FileProfile, labels: FileProfile, connection: DuckDB
     return sorted(found, key=lambda each: -each.share)
 
 
-def _id_columns(columns: Sequence[ColumnProfile]) -> list[ColumnProfile]:
+def _id_columns(columns: Sequence[ColumnFacts]) -> list[ColumnFacts]:
     """The columns that may hold ids: many values, and neither fractions nor instants. The most telling ones first.
 
     An id may be there several times: a request that two versions answered, or whose label came twice.

@@ -1,0 +1,93 @@
+"""Who is touched by week, against pandas; and what happened meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from conftest import SmallWorkspace, make_events, write_workspace
+from toolkit.data import load_model, open_source
+from toolkit.metrics.touched import Happening, count_touched, list_happenings
+from toolkit.windows import Window, parse_instant
+from toolkit.workspace import open_workspace
+
+WINDOW = Window.of("2013-04-03", "2013-04-24")
+AS_OF = parse_instant("2013-05-01")
+
+
+def count(small: SmallWorkspace, *segments: dict[str, str]) -> tuple[object, ...]:
+    workspace = small.workspace
+    return count_touched(open_source(workspace), load_model(workspace, "small"), segments, window=WINDOW, as_of=AS_OF)
+
+
+def expected(rows: pd.DataFrame) -> tuple[float, float]:
+    inside = rows[rows["served"] & (rows["occurred_at"] >= WINDOW.start) & (rows["occurred_at"] < WINDOW.end)]
+    weeks = (inside["occurred_at"] - WINDOW.start) // pd.Timedelta(days=7)
+    pairs = pd.DataFrame({"unit": inside["unit_id"], "week": weeks}).drop_duplicates()
+    return len(inside) / 3, len(pairs) / 3
+
+
+@pytest.fixture(scope="module")
+def returning(tmp_path_factory: pytest.TempPathFactory) -> SmallWorkspace:
+    """Units that come back."""
+    predictions, outcomes = make_events(seed=3)
+    predictions["unit_id"] = [f"u{index % 97:02d}" for index in range(len(predictions))]
+    return write_workspace(tmp_path_factory.mktemp("returning"), predictions, outcomes)
+
+
+def test_requests_and_units_of_an_average_week_agree_with_pandas(returning: SmallWorkspace) -> None:
+    rows = returning.predictions
+    of_a = rows[rows["carrier"] == "A"]
+    failed = of_a[of_a["error"]]
+    found = count(returning, {}, {"carrier": "A"}, {"carrier": "A", "error": "true"})
+    assert found == (expected(rows), expected(of_a), expected(failed))
+    assert found[0][1] <= 97  # type: ignore[index]
+
+
+def test_a_segment_of_unknown_columns_is_not_counted(small: SmallWorkspace) -> None:
+    assert count(small, {"planet": "Mars"}, {})[0] is None
+    assert count(small) == ()
+
+
+def test_a_named_segment_is_counted(tmp_path: Path) -> None:
+    events = make_events()
+    made = write_workspace(tmp_path, *events)
+    metrics = (tmp_path / "metrics.yml").read_text()
+    (tmp_path / "metrics.yml").write_text(metrics + "segments:\n  warmth: {column: temp_f, edges: [50]}\n")
+    rows = events[0]
+    found = count(made, {"warmth": "below 50"})
+    assert found == (expected(rows[rows["temp_f"] < 50]),)
+
+
+def test_deployments_and_incidents_are_listed_by_time(tmp_path: Path) -> None:
+    write_workspace(tmp_path, *make_events())
+    at = pd.to_datetime(["2013-04-10T08:00Z", "2013-04-20T08:00Z"]).astype("datetime64[us, UTC]")
+    pd.DataFrame({"occurred_at": at, "model": ["small", "other"], "version": "2", "kind": "deploy"}).to_parquet(
+        tmp_path / "data" / "deployments.parquet"
+    )
+    pd.DataFrame(
+        {
+            "incident_id": ["I1", "I2"],
+            "opened_at": pd.to_datetime(["2013-04-01T00:00Z", "2013-04-12T00:00Z"]).astype("datetime64[us, UTC]"),
+            "resolved_at": pd.to_datetime(["2013-04-11T00:00Z", None]).astype("datetime64[us, UTC]"),
+            "model": "small",
+            "severity": "major",
+        }
+    ).to_parquet(tmp_path / "data" / "incidents.parquet")
+    with (tmp_path / "toolkit.toml").open("a") as file:
+        for table in ("deployments", "incidents"):
+            file.write(f'\n[tables.{table}]\npath = "data/{table}.parquet"\n')
+    workspace = open_workspace(tmp_path)
+    found = list_happenings(open_source(workspace), load_model(workspace, "small"), window=WINDOW, as_of=AS_OF)
+    assert found == (
+        Happening("incident", parse_instant("2013-04-01"), parse_instant("2013-04-11"), "incident I1 (major)"),
+        Happening("deployment", parse_instant("2013-04-10T08:00Z"), None, "deploy of version 2"),
+        Happening("incident", parse_instant("2013-04-12"), None, "incident I2 (major)"),
+    )
+
+
+def test_tables_that_are_not_there_bring_nothing(small: SmallWorkspace) -> None:
+    workspace = small.workspace
+    assert list_happenings(open_source(workspace), load_model(workspace, "small"), window=WINDOW, as_of=AS_OF) == ()
