@@ -1,26 +1,61 @@
 """Acts: what follows from a published report, done by the command that published it and never by a notebook.
 
-So far there is one: what a report says of an experiment, a look above all, goes into the ledger. Each act is done once
-for a report, whoever runs it and however often; what a process that died has left undone, `settle` does. Runs go
-through `run_report` here, so that they act alike alone, in a batch, on a schedule, on a cluster and from a form.
+What a report says of an experiment, a look above all, goes into the ledger, and so does what it says of signals: which
+it saw, and which have recovered. Each act is done once for a report, whoever runs it and however often; what a process
+that died has left undone, `settle` does. Runs go through `run_report` here, so that they act alike alone, in a batch,
+on a schedule, on a cluster and from a form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.archive import reconcile
 from toolkit.archive.versions import load_manifest, load_results
 from toolkit.errors import ArchiveError, UnknownNameError
-from toolkit.experiments.record import EXPERIMENT, Report, list_unread, record_report
+from toolkit.experiments import record as experiments
 from toolkit.reports import Published, RunRequest
 from toolkit.reports import run_report as publish_report
+from toolkit.signals.lifecycle import record as signals
 from toolkit.workspace import Workspace, current_actor, open_workspace
 
 if TYPE_CHECKING:
     from toolkit.ledger import Ledger
     from toolkit.reports.stops import Stop
+    from toolkit.workspace import Actor
+
+
+class Act(NamedTuple):
+    """One kind of thing that follows from published reports.
+
+    Attributes
+    ----------
+    concerns: whether a report with this manifest may be one for it.
+    list_unread: the references of published reports for which it has not been done, oldest first.
+    record: does it for one report: its reference, manifest and results, and who.
+    """
+
+    concerns: Callable[[Mapping[str, Any]], bool]
+    list_unread: Callable[[Ledger], list[str]]
+    record: Callable[[Ledger, str, Mapping[str, Any], Mapping[str, Any], Actor], None]
+
+
+def _record_experiment(
+    ledger: Ledger, reference: str, manifest: Mapping[str, Any], results: Mapping[str, Any], actor: Actor
+) -> None:
+    experiments.record_report(ledger, experiments.Report(reference, manifest, results), actor)
+
+
+ACTS = (
+    Act(
+        lambda manifest: bool(manifest["parameters"].get(experiments.EXPERIMENT)),
+        experiments.list_unread,
+        _record_experiment,
+    ),
+    Act(lambda _: True, signals.list_unread, signals.record_report),  # which reports have signals, their results say
+)
+"""Every kind, in the order in which they are done."""
 
 
 def run_report(
@@ -30,10 +65,11 @@ def run_report(
     from toolkit.ledger import open_ledger
 
     published = publish_report(request, progress=progress, stop=stop)
-    if published.manifest["parameters"].get(EXPERIMENT):
-        workspace = open_workspace(request.workspace_root)
-        with open_ledger(workspace.ledger) as ledger:
-            _record(workspace, ledger, [str(published.reference)])
+    acts = [act for act in ACTS if act.concerns(published.manifest)]
+    workspace = open_workspace(request.workspace_root)
+    with open_ledger(workspace.ledger) as ledger:
+        for act in acts:
+            _do(act, workspace, ledger, [str(published.reference)])
     return published
 
 
@@ -47,13 +83,14 @@ def settle(workspace: Workspace) -> None:
 
     with open_ledger(workspace.ledger) as ledger:
         reconcile(workspace, ledger)
-        _record(workspace, ledger, list_unread(ledger))
+        for act in ACTS:
+            _do(act, workspace, ledger, act.list_unread(ledger))
 
 
-def _record(workspace: Workspace, ledger: Ledger, references: Iterable[str]) -> None:
+def _do(act: Act, workspace: Workspace, ledger: Ledger, references: Iterable[str]) -> None:
     for reference in references:
         try:
             manifest, results = load_manifest(workspace, reference), load_results(workspace, reference)
         except (ArchiveError, UnknownNameError):  # damaged, which `reports verify` tells, or pruned
             continue
-        record_report(ledger, Report(reference, manifest, results), current_actor())
+        act.record(ledger, reference, manifest, results, current_actor())

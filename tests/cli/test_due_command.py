@@ -73,10 +73,16 @@ def test_json_is_one_document_with_each_slot(call: Run, trial: Path) -> None:
         "ready_on": None,
     }
     following = {"schedule": "monthly", "at": "2013-06-03T10:00:00Z"}
-    assert asked == {"now": "2013-05-10T00:00:00Z", "dry_run": True, "slots": [slot], "next": following}
+    assert asked == {"now": "2013-05-10T00:00:00Z", "dry_run": True, "slots": [slot], "alerts": [], "next": following}
     done = call("due", "--now", "2013-05-10", "--json").document
     published = slot | {"state": "published", "reference": "review/2013-04@1"}
-    assert done == {"now": "2013-05-10T00:00:00Z", "dry_run": False, "slots": [published], "next": following}
+    assert done == {
+        "now": "2013-05-10T00:00:00Z",
+        "dry_run": False,
+        "slots": [published],
+        "alerts": [],
+        "next": following,
+    }
     assert call("due", "--now", "2030-01-01", "--json").document["next"] is None
 
 

@@ -125,7 +125,8 @@ def test_the_example_is_valid_and_agrees_with_itself(tmp_path: Path) -> None:
     assert set(states.values()) == {"ok"}
     assert workspace.settings.repository is not None
     assert workspace.settings.repository.path == ".."
-    assert [each.target.kind for each in load_objectives(workspace).values()] == ["at_most", "within", "at_most"]
+    kinds = [each.target.kind for each in load_objectives(workspace).values()]
+    assert kinds == ["at_most", "within", "at_most", "at_most", "at_least"]
     assert {key: idea.value_per_week for key, idea in load_ideas(workspace).items()} == {
         "aircraft-delay": None,
         "recalibrate-monthly": None,

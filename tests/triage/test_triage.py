@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import get_args
+
 import pytest
+from made_signals import signal
 
 from conftest import TEAMS, make_events, write_workspace
 from toolkit.data import load_model, open_source
 from toolkit.errors import DefinitionError, Skipped
 from toolkit.signals import calibration, metric_changes, observe, segment_losses
+from toolkit.signals.signal import Kind
 from toolkit.triage import candidates, fit_capacity, load_teams
 
 
@@ -75,3 +80,15 @@ def test_an_effort_out_of_order(drifted):
         "teams.yml:9: teams.flow.estimates.calibration.effort_days is {'low': 4, 'likely': 3, 'high': 5}: "
         "low 4.0 <= likely 3.0 <= high 5.0 does not hold"
     )
+
+
+def test_a_signal_without_an_estimate_is_a_candidate_too():
+    duty = signal("governance", "owner", change=None, family="governance", text="the model has no owner")
+    (candidate,) = candidates(SimpleNamespace(signals=(duty,))).ranked
+    assert candidate.title == "Settle what is owed to the rules: owner"
+    assert candidate.evidence == "the model has no owner (2013-04-03 … 2013-04-30)"
+
+
+def test_every_kind_of_signal_has_a_title():
+    stage = SimpleNamespace(signals=tuple(signal(kind, "m") for kind in get_args(Kind)))
+    assert len({candidate.title for candidate in candidates(stage).ranked}) == len(get_args(Kind))

@@ -28,6 +28,7 @@ from toolkit.cli import (
     reports,
     run,
     schemas,
+    signals,
     workspaces,
 )
 from toolkit.cli.output import INTERRUPTED, AsJson, complain, print_document, print_text
@@ -72,6 +73,12 @@ _experiments = typer.Typer(help="The experiments: their state, looks and results
 _experiments.command("list")(experiments.list_)
 _experiments.command("show")(experiments.show)
 app.add_typer(_experiments, name="experiment")
+
+_signals = typer.Typer(help="The signals: where each stands, and what people said of it.", no_args_is_help=True)
+_signals.command("list")(signals.list_)
+_signals.command("acknowledge")(signals.acknowledge)
+_signals.command("mute")(signals.mute)
+app.add_typer(_signals, name="signal")
 
 _feedback = typer.Typer(help="What users said about the model's answers.", no_args_is_help=True)
 _feedback.command("add")(feedback.add)

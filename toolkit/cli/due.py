@@ -1,8 +1,9 @@
-"""`toolkit due`: run what the schedule owes."""
+"""`toolkit due`: run what the schedule owes, then tell people what it found."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,11 +14,12 @@ from toolkit.errors import ArgumentError, RunError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from toolkit.schedule import Outcome, Owed
+    from toolkit.schedule import Delivery, Outcome, Owed
     from toolkit.windows import Window
 
 _OWED = "owed"
 _COLUMNS = ("schedule", "slot", "state", "report", "reason")
+_ALERT_COLUMNS = ("route", "state", "alert", "reason")
 
 
 def due(
@@ -32,36 +34,48 @@ def due(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what is owed and run nothing.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Run what schedule.yml owes, each slot once.
+    """Run what schedule.yml owes, each slot once, then send the alerts of alerts.yml.
 
     What is not ready yet stays owed. A range takes in what the schedule's start, end and catch_up leave out. Exit 1 if
-    a run failed or was refused.
+    a run failed or was refused, or an alert could not be delivered; it is tried again by the next call.
     """
     from toolkit.ledger import open_ledger
-    from toolkit.schedule import find_done, find_next, find_owed, load_schedules, run_due
+    from toolkit.schedule import find_done, find_next, find_owed, load_alerts, load_schedules, run_due, send_alerts
     from toolkit.windows import format_instant
     from toolkit.workspace import open_workspace
 
     moment, span = _read_moment(now), _read_span(from_, to)
     workspace = open_workspace()
     schedules = load_schedules(workspace)
+    load_alerts(workspace)  # what is wrong in it is said before anything runs
     with open_ledger(workspace.ledger, create=False) as ledger:
         owed = find_owed(schedules, find_done(workspace, ledger), now=moment, span=span)
     outcomes: list[Outcome] = []
-    if not dry_run:
-        with progress() as tell:
+    with progress() as tell:
+        if not dry_run:
             outcomes = run_due(workspace, owed, progress=tell)
+        told = send_alerts(workspace, now=moment, dry_run=dry_run, progress=tell)
     rows = [_describe(each) for each in owed] if dry_run else [_tell(outcome) for outcome in outcomes]
     coming = find_next(schedules, now=moment)
     if as_json:
         following = coming.to_dict() if coming else None
-        print_document({"now": format_instant(moment), "dry_run": dry_run, "slots": rows, "next": following})
-    elif rows:
-        _print_rows(rows)
-    else:
+        alerts = [asdict(each) for each in told]
+        document = {"now": format_instant(moment), "dry_run": dry_run, "slots": rows, "alerts": alerts}
+        print_document(document | {"next": following})
+        return _exit_code(outcomes, told)
+    if rows:
+        _print_rows(rows, _COLUMNS)
+    if told:
+        _print_rows([{"alert": each.title, **asdict(each)} for each in told], _ALERT_COLUMNS)
+    if not rows and not told:
         nothing = "nothing is due" if schedules else "nothing is due: there is no schedule in schedule.yml"
         print_text(nothing + (f"; next: {coming}" if coming else ""), to_stderr=True)
-    return RunError.exit_code if any(outcome.needs_a_person for outcome in outcomes) else 0
+    return _exit_code(outcomes, told)
+
+
+def _exit_code(outcomes: Sequence[Outcome], told: Sequence[Delivery]) -> int:
+    troubled = any(each.needs_a_person for each in outcomes) or any(each.needs_a_person for each in told)
+    return RunError.exit_code if troubled else 0
 
 
 def _read_moment(text: str | None) -> datetime:
@@ -98,17 +112,8 @@ def _tell(outcome: Outcome) -> dict[str, Any]:
     )
 
 
-def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    """One line per slot; without the columns that are empty in all."""
-    lines = [
-        {
-            "schedule": row["schedule"],
-            "slot": row["slot"],
-            "state": row["state"],
-            "report": row["reference"] or "",
-            "reason": row["reason"] or "",
-        }
-        for row in rows
-    ]
-    shown = [column for column in _COLUMNS if any(line[column] for line in lines)]
-    print_table(shown, [[line[column] for column in shown] for line in lines])
+def _print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """One line per slot or alert; without the columns that are empty in all."""
+    lines = [{"report": row.get("reference"), **row} for row in rows]
+    shown = [column for column in columns if any(line[column] for line in lines)]
+    print_table(shown, [[line[column] or "" for column in shown] for line in lines])

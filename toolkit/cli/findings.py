@@ -160,7 +160,8 @@ def inspect_definitions(workspace: Workspace) -> Iterator[Finding]:
     from toolkit.experiments import load as load_plan
     from toolkit.metrics import load_metrics, load_objectives
     from toolkit.privacy import load_exceptions
-    from toolkit.schedule import load_schedules
+    from toolkit.schedule import load_alerts, load_schedules
+    from toolkit.signals.groups.memory import load_group_rules
     from toolkit.triage import load_ideas, load_teams
 
     yield _inspect_file(workspace, "metrics.yml", lambda: load_metrics(workspace))
@@ -174,6 +175,10 @@ def inspect_definitions(workspace: Workspace) -> Iterator[Finding]:
         yield _inspect_file(workspace, "objectives.yml", lambda: load_objectives(workspace))
     if (workspace.root / "schedule.yml").exists():
         yield _inspect_file(workspace, "schedule.yml", lambda: load_schedules(workspace))
+    if (workspace.root / "alerts.yml").exists():
+        yield _inspect_file(workspace, "alerts.yml", lambda: load_alerts(workspace))
+    if (workspace.root / "groups.yml").exists():
+        yield _inspect_file(workspace, "groups.yml", lambda: load_group_rules(workspace))
     if (workspace.root / "privacy.yml").exists():
         yield _inspect_file(workspace, "privacy.yml", lambda: load_exceptions(workspace))
     if any((workspace.root / "debt").glob("*.y*ml")):

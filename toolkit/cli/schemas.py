@@ -49,6 +49,8 @@ KINDS = (
     DefinitionKind("experiment", "experiments/*.yml", "toolkit.experiments.plans", "ExperimentPlan"),
     DefinitionKind("teams", "teams.yml", "toolkit.triage.teams", "TeamsFile"),
     DefinitionKind("schedule", "schedule.yml", "toolkit.schedule.definitions", "ScheduleFile"),
+    DefinitionKind("alerts", "alerts.yml", "toolkit.schedule.alert_routes", "AlertsFile"),
+    DefinitionKind("groups", "groups.yml", "toolkit.signals.groups.memory", "GroupsFile"),
     DefinitionKind("privacy", "privacy.yml", "toolkit.privacy.exceptions", "PrivacyFile"),
     DefinitionKind("debt", "debt/*.yml", "toolkit.debt.items", "DebtItem"),
     DefinitionKind("idea", "ideas/*.yml", "toolkit.triage.ideas", "IdeaDefinition"),

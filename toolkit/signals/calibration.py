@@ -3,6 +3,9 @@
 The Brier loss splits exactly into what a calibrated model of the same scores would lose, mean p(1 - p), and the excess
 over it. The excess is zero when every score is the true probability, so its growth against the reference period,
 summed over a week's requests, is the loss that recalibration could at most win back.
+
+The expected calibration error says how far scores are off wherever they are, also where too high here makes up for too
+low there. It is debiased: of scores that mean what they say, the plain one grows with every bin.
 """
 
 from __future__ import annotations
@@ -14,14 +17,21 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from toolkit import stats
+from toolkit.data import Source
 from toolkit.display import PALETTE, Picture, format_interval, format_number, picture
 from toolkit.metrics import SCORE_BIN, SCORE_BINS
+from toolkit.metrics.score_cells import ScoreCells, collect_score_cells
 from toolkit.records import ResultRow, Shown, estimate_row
 from toolkit.signals.observation import CURRENT, REFERENCE, Observation
 from toolkit.signals.signal import Signal
 
+_SUMS = ("labelled", "score_sum", "label_sum")
+
 _SMALLEST_BIN = 50
 """A bin of fewer labelled requests is not drawn."""
+
+ECE_BINS = 15
+"""Bins of the calibration error, each with about as many labelled requests."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,7 @@ class Calibration(Shown):
     spread_change: change of mean p(1 - p): what the model's own scores say it should have lost more or less.
     loss_change: change of the mean Brier loss; the sum of `excess_change` and `spread_change`.
     per_week: `excess_change` times the labelled requests of a week.
+    ece: the debiased expected calibration error in each period; `ece_change` their difference.
     """
 
     nothing_to_draw: ClassVar[str] = f"no score bin has {_SMALLEST_BIN} labelled requests"
@@ -62,6 +73,8 @@ class Calibration(Shown):
     loss_change: stats.Estimate
     per_week: stats.Estimate
     bins: tuple[ScoreBin, ...]
+    ece: dict[str, stats.Estimate]
+    ece_change: stats.Estimate
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -101,8 +114,18 @@ class Calibration(Shown):
             f"In the current window {self._sentence()} (mean label - mean score: "
             f"{format_interval('gap', now.ci_lower, now.ci_upper, unit='share')}). "
             f"The mean loss changed by {self.loss_change.value:+.4f}: {self.excess_change.value:+.4f} from calibration "
-            f"and {self.spread_change.value:+.4f} that the scores themselves foresaw."
+            f"and {self.spread_change.value:+.4f} that the scores themselves foresaw.{self._ece_sentence()}"
             f"{'' if self.threshold else ' No metric of kind calibration says which gap is worth acting on.'}"
+        )
+
+    def _ece_sentence(self) -> str:
+        then, now = self.ece[REFERENCE], self.ece[CURRENT]
+        if now.value is None:
+            return ""
+        interval = format_interval("error", now.ci_lower, now.ci_upper, unit="share")
+        return (
+            f" Scores are off by {format_number('error_share', now.value)} on average over their bins (debiased "
+            f"calibration error, {interval}), after {format_number('error_share', then.value)}."
         )
 
     @override
@@ -111,11 +134,13 @@ class Calibration(Shown):
         for period in (REFERENCE, CURRENT):
             rows.append(self._row("gap", period, self.gap[period], unit="share"))
             rows.append(self._row("excess_loss", period, self.excess[period], unit="Brier"))
+            rows.append(self._row("calibration_error", period, self.ece[period], unit="share"))
         rows += [
             self._row("gap", "change", self.gap_change, unit="share"),
             self._row("excess_loss", "change", self.excess_change, unit="Brier"),
             self._row("foreseen_loss", "change", self.spread_change, unit="Brier"),
             self._row("loss", "change", self.loss_change, unit="Brier"),
+            self._row("calibration_error", "change", self.ece_change, unit="share"),
             self._row("excess_loss", "per_week", self.per_week, unit="Brier"),
         ]
         for item in self.bins:
@@ -151,6 +176,8 @@ class Calibration(Shown):
         lines = (
             ("mean label - mean score, reference", self.gap[REFERENCE], "share"),
             ("mean label - mean score, current", self.gap[CURRENT], "share"),
+            ("calibration error, reference", self.ece[REFERENCE], "share"),
+            ("calibration error, current", self.ece[CURRENT], "share"),
             ("excess loss per request, reference", self.excess[REFERENCE], ""),
             ("excess loss per request, current", self.excess[CURRENT], ""),
             ("newly excess loss per week", self.per_week, ""),
@@ -186,9 +213,16 @@ class Calibration(Shown):
         )
 
 
-def calibration(observation: Observation) -> Calibration:
-    """Measure the calibration of a model's scores in both periods. Intervals have days as clusters."""
+def calibration(observation: Observation, source: Source | None = None) -> Calibration:
+    """Measure the calibration of a model's scores in both periods. Intervals have days as clusters.
+
+    Parameters
+    ----------
+    source: where the observation was made; with it the bins of the calibration error hold equally many requests (one
+        query more), without it they are the score's twentieths.
+    """
     cells = observation.cells
+    ece = _calibration_errors(observation, source)
     gap = {name: cells.difference_of_sums("label_sum", "score_sum", "labelled", name) for name in (REFERENCE, CURRENT)}
     excess = {
         name: cells.difference_of_sums("brier_sum", "expected_brier_sum", "labelled", name)
@@ -209,7 +243,47 @@ def calibration(observation: Observation) -> Calibration:
         loss_change=stats.difference(*loss),
         per_week=stats.scaled(excess_change, cells.total("labelled", CURRENT) / observation.weeks),
         bins=tuple(_bins(observation)),
+        ece=ece,
+        ece_change=stats.difference(ece[REFERENCE], ece[CURRENT]),
     )
+
+
+def _calibration_errors(observation: Observation, source: Source | None) -> dict[str, stats.Estimate]:
+    periods = (REFERENCE, CURRENT)
+    if source is None:
+        method = f"{stats.ECE_METHOD}, twentieths of the score"
+        return {
+            name: stats.debiased_calibration_error(*_twentieths(observation, name), method=method) for name in periods
+        }
+    populations = [observation.cells.population(name) for name in periods]
+    found = collect_score_cells(source, observation.model, populations, as_of=observation.as_of)
+    method = f"{stats.ECE_METHOD}, {ECE_BINS} bins of equal mass"
+    return {
+        name: stats.debiased_calibration_error(
+            cells.day, _equal_mass(cells), cells.labelled, cells.labelled_score_sum, cells.label_sum, method=method
+        )
+        for name, cells in found.items()
+    }
+
+
+def _twentieths(observation: Observation, population: str) -> list[Any]:
+    """Day and bin of each cell of the score's twentieths, its labelled requests, Σ score and Σ label."""
+    frame = observation.cells.frame
+    chosen = frame[(frame["population"] == population) & (frame["segment"] == SCORE_BIN) & (frame["labelled"] > 0)]
+    chosen = chosen[chosen["segment_value"].str.isdigit()]
+    days = chosen["day"].rank(method="dense")
+    bins = chosen["segment_value"].astype("int64")
+    return [column.to_numpy("float64") for column in (days, bins, *(chosen[name] for name in _SUMS))]
+
+
+def _equal_mass(cells: ScoreCells) -> Any:
+    """The bin of each cell: narrow bins of the score are put together by where the middle of their ranks falls."""
+    import numpy as np
+
+    codes, which = np.unique(cells.place, return_inverse=True)
+    size = np.bincount(which, weights=cells.labelled, minlength=codes.size)
+    middle = np.cumsum(size) - size / 2
+    return np.minimum(np.floor(middle * ECE_BINS / max(float(size.sum()), 1.0)), ECE_BINS - 1)[which]
 
 
 def _bins(observation: Observation) -> list[ScoreBin]:

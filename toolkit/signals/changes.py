@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any, ClassVar, Literal
 
 from typing_extensions import override
@@ -12,6 +13,7 @@ from toolkit import stats
 from toolkit.display import PALETTE, Picture, format_interval, format_number, picture
 from toolkit.metrics import MetricDefinition
 from toolkit.records import ResultRow, Shown, estimate_row
+from toolkit.signals.families import metric_columns, metric_family
 from toolkit.signals.observation import CURRENT, REFERENCE, Observation
 from toolkit.signals.signal import EVIDENCE_ALPHA, Signal
 
@@ -70,6 +72,8 @@ class MetricChanges(Shown):
 
     changes: tuple[MetricChange, ...]
     window: str
+    first_day: date | None = None
+    last_day: date | None = None
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -88,6 +92,11 @@ class MetricChanges(Shown):
                 excess_loss_per_week=None,
                 no_loss_reason="its share in the loss was not measured",
                 text=_sentence(change),
+                family=metric_family(change.metric),
+                columns=metric_columns(change.metric),
+                first_day=self.first_day,
+                last_day=self.last_day,
+                p_adjusted=change.p_adjusted,
             )
             for change in self.changes
             if change.verdict in ("worse", "changed")
@@ -164,6 +173,8 @@ def metric_changes(observation: Observation) -> MetricChanges:
             for (key, metric), p in zip(observation.metrics.items(), adjusted, strict=True)
         ),
         observation.window.label,
+        observation.window.start.date(),
+        (observation.window.end - timedelta(days=1)).date(),
     )
 
 

@@ -1,6 +1,7 @@
 """Candidates: signals as work that could be done, ordered by the loss they carry, each with its evidence.
 
-The order is by newly excess loss per week where it was measured. Signals whose share in the loss was not measured come
+Signal groups are in their own order, harm times confidence. Without groups the order is by newly excess loss per week
+where it was measured. Signals whose share in the loss was not measured come
 after: first what is worse, then what merely changed, each by how many practical thresholds it moved. A feature may
 drift hugely and do no harm.
 """
@@ -9,21 +10,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from typing_extensions import override
 
 from toolkit.display import format_interval, format_number
 from toolkit.records import ResultRow, Shown, estimate_row, number_row
-from toolkit.signals import Calibration, MetricChanges, SegmentLosses, Signal
+from toolkit.signals import Signal, SignalGroups
+from toolkit.signals.signal import Kind
 
 NOT_ESTIMATED = "nobody has estimated it"
 
-_TITLES = {
+_TITLES: Mapping[Kind, str] = {
+    "absent_data": "Bring back the data: {name}",
+    "attribution": "Find why explanations shifted: {name}",
+    "budget": "Stop what spends the error budget: {name}",
     "calibration": "Recalibrate the scores",
-    "segment": "Find why {name} loses more than elsewhere",
+    "change_point": "Find what changed this: {name}",
+    "drift": "Find why this input moved: {name}",
+    "error": "Fix the recurring error: {name}",
+    "estimate": "Check the estimated loss: {name}",
+    "feedback": "Find what users complain of: {name}",
+    "governance": "Settle what is owed to the rules: {name}",
+    "harmful_shift": "Stop the loss from rising further: {name}",
     "metric_change": "Find why this changed: {name}",
+    "missing": "Repair the missing values: {name}",
+    "mix": "Decide what the changed mix asks for: {name}",
+    "performance": "Win back the performance: {name}",
+    "schema": "Repair the schema: {name}",
+    "segment": "Find why {name} loses more than elsewhere",
+    "unseen": "Decide how to handle unseen values: {name}",
 }
+
+
+class Stage(Protocol):
+    """A result of a stage: it has signals."""
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """What deviated."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +66,10 @@ class Candidate:
 
     @property
     def evidence(self) -> str:
-        """The signal in a sentence, with the interval of its change."""
+        """The signal in a sentence, with the interval of its change where something was estimated."""
         change = self.signal.change
+        if change is None:
+            return f"{self.signal.text} ({self.signal.window})"
         interval = format_interval("change", change.ci_lower, change.ci_upper, unit=self.signal.unit)
         return f"{self.signal.text} (change {interval}, {self.signal.window})"
 
@@ -98,9 +125,11 @@ class Candidates(Shown):
         ]
 
 
-def candidates(changes: MetricChanges, calibration: Calibration, segments: SegmentLosses) -> Candidates:
-    """Every signal as a candidate, in the stated order."""
-    signals = sorted((*calibration.signals, *segments.signals, *changes.signals), key=_order)
+def candidates(*stages: Stage) -> Candidates:
+    """Every signal of the stages as a candidate, in the stated order; of signal groups the first of each, in theirs."""
+    grouped = [group.signals[0] for stage in stages if isinstance(stage, SignalGroups) for group in stage.groups]
+    single = (signal for stage in stages if not isinstance(stage, SignalGroups) for signal in stage.signals)
+    signals = [*grouped, *sorted(single, key=_order)]
     return Candidates(
         tuple(
             Candidate(rank, _TITLES[signal.kind].format(name=signal.name), signal)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
+from toolkit.signals.signal import Kind
 from toolkit.triage.ranges import Range
 from toolkit.workspace import Definition, Workspace
 
@@ -34,7 +33,7 @@ class TeamDefinition(Definition):
     capacity_days: float = Field(gt=0, description="person-days that are free for improvements in one period")
     period_days: int = Field(gt=0, description="the length of a period in days")
     models: tuple[str, ...] = Field(description="keys of the models that the team works on")
-    estimates: dict[Literal["calibration", "segment", "metric_change"], Estimate] = Field(
+    estimates: dict[Kind, Estimate] = Field(
         default_factory=dict, description="the team's own estimates, by kind of work; what nobody estimated is left out"
     )
 

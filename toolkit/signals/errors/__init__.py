@@ -1,0 +1,1 @@
+"""Recurring errors: failed requests by what they said, and since when."""

@@ -1,0 +1,82 @@
+"""The errors of a window as small multiples: failed requests by day, with deployments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from toolkit.display import PALETTE, Picture, picture
+from toolkit.signals.deployment_marks import DeploymentMark
+from toolkit.windows import Window
+
+_LONGEST_TITLE = 92
+
+
+class ErrorCourse(NamedTuple):
+    """One line of the figure: the message, its failed requests by day, and whether it is a signal."""
+
+    name: str
+    days: Mapping[date, int]
+    alarming: bool
+
+
+def draw_courses(
+    courses: Sequence[ErrorCourse],
+    requests: Mapping[date, int],
+    *,
+    window: Window,
+    deployments: Sequence[DeploymentMark],
+) -> Picture:
+    """Each message's share of the day's requests, one above the other on one axis of days.
+
+    Parameters
+    ----------
+    requests: served requests by day; a day without any is a gap.
+    """
+    alt = f"Share of each day's requests that failed, by message; shaded: {window.label}. " + "; ".join(
+        f"{course.name}: {sum(course.days.values()):,} on {len(course.days)} days" for course in courses
+    )
+    if deployments:
+        alt += ". Deployments: " + ", ".join(
+            f"version {mark.version} {mark.occurred_at:%Y-%m-%d}" for mark in deployments
+        )
+    return picture(
+        lambda figure: _draw(figure, courses, requests, window, deployments),
+        name="errors",
+        alt=alt,
+        height_inches=0.7 + 0.95 * len(courses),
+    )
+
+
+def _draw(
+    figure: Any,
+    courses: Sequence[ErrorCourse],
+    requests: Mapping[date, int],
+    window: Window,
+    deployments: Sequence[DeploymentMark],
+) -> None:
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    panels = figure.subplots(len(courses), 1, sharex=True, squeeze=False)[:, 0]
+    days = sorted(requests)
+    for axes, course in zip(panels, courses, strict=True):
+        shares = [course.days.get(day, 0) / requests[day] if requests[day] else 0.0 for day in days]
+        colour = PALETTE[3] if course.alarming else PALETTE[4]
+        axes.axvspan(window.start.date(), window.end.date(), color="#e3e8ee", zorder=0)
+        axes.bar(days, shares, color=colour, width=1.0, align="edge")
+        for mark in deployments:
+            axes.axvline(mark.occurred_at, color=PALETTE[1], linewidth=1, linestyle="--")
+        axes.set_ylim(0, max([*shares, 1e-9]) * 1.15)
+        axes.yaxis.set_major_locator(MaxNLocator(2))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_title(_shortened(course.name), fontsize=8, fontweight="normal")
+    panels[-1].set_xlim(min([*days, window.start.date()]), max([*days, window.end.date()]) + timedelta(days=1))
+    figure.autofmt_xdate()
+    label = "share of the day's requests (shaded: the window; red: a signal"
+    figure.supxlabel(f"{label}{'; dashed: deployments' if deployments else ''})", fontsize=9)
+
+
+def _shortened(name: str) -> str:
+    shown = name if len(name) <= _LONGEST_TITLE else f"{name[: _LONGEST_TITLE - 1]}…"
+    return shown.replace("$", r"\$")

@@ -1,0 +1,1 @@
+"""User feedback: ratings, categories and words against the reference period."""

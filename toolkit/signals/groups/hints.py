@@ -1,0 +1,151 @@
+"""Hints: what happened about when a signal group began. Each has its evidence; none is called a cause.
+
+The order is where one would look first: an incident or a deployment at the very time, data that broke, labels that
+stayed away, what happened some days before, and then inputs that moved, by how far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from typing import Literal, NamedTuple
+
+from toolkit.display import format_number
+from toolkit.metrics.touched import Happening
+from toolkit.signals.groups.grouping import share_days, share_rows
+from toolkit.signals.signal import Signal
+
+BEFORE_DAYS = 7
+"""How long before a signal group's first day something may have happened that is still worth a look."""
+
+_AFTER_DAYS = 1
+"""How long after a dated beginning: days are days of UTC, and a change point may be a day off."""
+
+_FAULTS = frozenset({"missing", "schema", "unseen", "absent_data"})
+
+
+class Hint(NamedTuple):
+    """Something that was there when the group began.
+
+    Attributes
+    ----------
+    kind: `deployment`, `incident`, `data` (that broke), `labels`, or `input` (that moved).
+    text: what it was, and when. evidence: what speaks for it.
+    """
+
+    kind: Literal["deployment", "incident", "data", "labels", "input"]
+    text: str
+    evidence: str
+
+    @property
+    def sentence(self) -> str:
+        """The hint with its evidence."""
+        return f"{self.text} ({self.evidence})" if self.evidence else self.text
+
+
+class Beginning(NamedTuple):
+    """When a signal group began: its first day, and whether a change point dated it or it is only the window's."""
+
+    first_day: date
+    last_day: date
+    dated: bool
+
+
+def find_beginning(signals: Sequence[Signal], first_day: date, last_day: date) -> Beginning:
+    """When signals that are one problem began: the earliest day that was found in the window, else the window's own.
+
+    Parameters
+    ----------
+    first_day, last_day: of the window.
+    """
+    found = [signal.first_day for signal in signals if signal.first_day is not None and signal.first_day > first_day]
+    last = max((signal.last_day for signal in signals if signal.last_day is not None), default=last_day)
+    return Beginning(min(found, default=first_day), last, bool(found))
+
+
+def find_hints(
+    signals: Sequence[Signal], beginning: Beginning, *, happenings: Iterable[Happening], others: Sequence[Signal]
+) -> tuple[Hint, ...]:
+    """What was there when a signal group began, in the order in which one would look.
+
+    Parameters
+    ----------
+    signals: the group's.
+    others: the report's other signals: those about inputs and labels may have gone before.
+    """
+    found = [*_from_happenings(beginning, happenings), *_from_signals(signals, beginning, others)]
+    return tuple(hint for _, hint in sorted(found, key=lambda each: (each[0], each[1])))
+
+
+_Order = tuple[int, float]
+
+
+def _from_happenings(beginning: Beginning, happenings: Iterable[Happening]) -> list[tuple[_Order, Hint]]:
+    found = []
+    for each in happenings:
+        began = each.at.date()
+        ended = began if each.until is None else each.until.date()
+        if each.kind == "incident" and each.until is None:
+            ended = beginning.last_day
+        latest = beginning.first_day + timedelta(days=_AFTER_DAYS) if beginning.dated else beginning.last_day
+        if began > latest or ended < beginning.first_day - timedelta(days=BEFORE_DAYS):
+            continue
+        away = 0 if began <= beginning.first_day <= ended else min(
+            abs((beginning.first_day - day).days) for day in (began, ended)
+        )  # fmt: skip
+        order = (0 if beginning.dated and away <= _AFTER_DAYS else 2, float(away))
+        found.append((order, Hint(each.kind, f"{each.text}, {_say_days(each)}", _say_distance(began, beginning))))
+    return found
+
+
+def _say_days(each: Happening) -> str:
+    if each.kind == "deployment":
+        return f"{each.at:%Y-%m-%d}"
+    return f"{each.at:%Y-%m-%d} … {'still open' if each.until is None else f'{each.until:%Y-%m-%d}'}"
+
+
+def _say_distance(day: date, beginning: Beginning) -> str:
+    if not beginning.dated:
+        before = day < beginning.first_day
+        return "before the window" if before else "in the window; when it began is not dated"
+    away = (beginning.first_day - day).days
+    days = f"{abs(away)} day{'' if abs(away) == 1 else 's'}"
+    return "on the day it began" if away == 0 else f"{days} {'before' if away > 0 else 'after'} it began"
+
+
+def _from_signals(
+    signals: Sequence[Signal], beginning: Beginning, others: Sequence[Signal]
+) -> list[tuple[_Order, Hint]]:
+    """Signals about inputs and labels, not of the group's own family, that share its rows and did not come after it."""
+    families = {signal.family for signal in signals}
+    found = []
+    for other in others:
+        if other.family not in {"inputs", "labels"} - families or not _goes_before(other, signals, beginning):
+            continue
+        if other.times_threshold < 1 and other.family == "inputs":  # a fact, and too small to explain anything
+            continue
+        if other.family == "labels":
+            found.append(((1, 1.0), Hint("labels", other.text, _say_evidence(other))))
+        elif other.kind in _FAULTS:
+            found.append(((1, 0.0), Hint("data", other.text, _say_evidence(other))))
+        else:
+            found.append(((3, -other.times_threshold), Hint("input", other.text, _say_evidence(other))))
+    return found
+
+
+def _goes_before(other: Signal, signals: Sequence[Signal], beginning: Beginning) -> bool:
+    shared = any(share_rows(other, signal) and share_days(other, signal) for signal in signals)
+    late = (
+        beginning.dated
+        and other.first_day is not None
+        and other.first_day > beginning.first_day + timedelta(days=_AFTER_DAYS)
+    )
+    return shared and not late
+
+
+def _say_evidence(signal: Signal) -> str:
+    evidence = f"{signal.times_threshold:.1f} practical thresholds"
+    if signal.p_adjusted is not None:
+        shown = format_number("p_value", signal.p_adjusted)
+        evidence += f", adjusted p {shown if shown.startswith('<') else f'= {shown}'}"
+    return evidence
