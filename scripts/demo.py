@@ -24,6 +24,7 @@ LOOKS = "2013-07-02,2013-08-02,2013-09-02"
 
 STEPS = (
     ["run", "triage"],
+    ["run", "model_health"],
     ["run", "shadow_readout", "-p", "experiment=delay-v2-shadow"],
     ["run", "experiment_plan", "-p", "experiment=delay-v2"],
     ["run", "experiment_readout", "-p", "experiment=delay-v2", "--each", f"as_of={LOOKS}"],

@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 REQUESTS = {
     "triage": {},
+    "model_health": {},
     "experiment_plan": {"experiment": "delay-v2"},
     "shadow_readout": {"experiment": "delay-v2-shadow"},
     "experiment_readout": {"experiment": "delay-v2"},
