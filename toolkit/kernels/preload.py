@@ -28,6 +28,7 @@ PRELOAD = (
     "pandas.io.formats.html",
     "pandas.io.formats.string",
     "scipy.stats",
+    "ruptures",
     "statsmodels.api",
     "statsmodels.formula.api",
     "matplotlib.pyplot",
