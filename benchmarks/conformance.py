@@ -34,7 +34,9 @@ TOGETHER = {
     "Parallel Execute A.ipynb",
     "Parallel Execute B.ipynb",
 }  # each waits for the other: nbclient's tests run them
-NBCLIENT_TESTS = ("-o", "asyncio_default_fixture_loop_scope=function", "tests")  # older pytest-asyncio wants it said
+# Older pytest-asyncio wants its scope said; pytest-tornasync, which only Voila's tests need, warns where warnings are
+# errors.
+NBCLIENT_TESTS = ("-p", "no:tornado", "-o", "asyncio_default_fixture_loop_scope=function", "tests")
 # Left out: tests that take a fixed time for the time that a kernel needs, and fail now and then with any kernel.
 VOILA_TESTS = (
     *("-p", "no:asyncio", "tests/app", "tests/server", "tests/execute_output_test.py"),
