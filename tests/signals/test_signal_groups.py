@@ -139,7 +139,7 @@ def test_what_came_after_a_dated_beginning_is_no_hint() -> None:
     moved = drift("temp_f", first_day=date(2013, 4, 20))
     (first, _) = arrange(began, moved, happenings=[DEPLOYED]).groups
     assert first.hints == ()
-    assert arrange(began, moved, happenings=[DEPLOYED]).to_table()[0]["first_hint"] == "none found"
+    assert arrange(began, moved, happenings=[DEPLOYED]).to_table()[0]["state_and_hints"].endswith("; no hint")
 
 
 def test_hints_about_a_beginning_that_is_not_dated_say_so() -> None:

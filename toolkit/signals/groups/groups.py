@@ -18,7 +18,6 @@ from typing_extensions import override
 from toolkit.display import Picture, format_number
 from toolkit.records import ResultRow, Shown, estimate_row, number_row
 from toolkit.signals.groups.harm import Harm
-from toolkit.signals.groups.hints import Hint
 from toolkit.signals.groups.signal_group import SignalGroup
 from toolkit.signals.groups.views import draw_groups
 from toolkit.signals.signal import Kind, Signal
@@ -177,16 +176,13 @@ class SignalGroups(Shown):
 
     @override
     def to_table(self) -> Sequence[Mapping[str, object]]:
-        merged = any(group.why_merged for group in self.groups)
         return [
             {
                 "rank": rank,
                 "signal_group": group.title,
                 "severity": _say_severity(group.harm),
-                "state": f"{group.said_of_it}; began: {group.began}",
                 "harm_per_week": group.harm.text,
-                **({"why_one_line": group.why_merged or "one signal"} if merged else {}),
-                "first_hint": _say_hints(group.hints),
+                "state_and_hints": _say_background(group),
             }
             for rank, group in enumerate(self.groups, start=1)
         ]
@@ -196,12 +192,15 @@ class SignalGroups(Shown):
         return draw_groups(self.groups) if self.groups else ()
 
 
-def _say_hints(hints: Sequence[Hint]) -> str:
-    """The first one; how many more there are in the rows."""
-    if not hints:
-        return "none found"
-    more = len(hints) - 1
-    return f"{hints[0].sentence}{f'; {more} more in the rows' if more else ''}"
+def _say_background(group: SignalGroup) -> str:
+    """Its state, since when, why it is one line, and the first hint; how many more of these there are in the rows."""
+    parts = [f"{group.said_of_it}, began: {group.began}"]
+    if group.why_merged:
+        parts.append(f"one line: {group.why_merged}")
+    if group.hints:
+        more = len(group.hints) - 1
+        parts.append(f"first hint: {group.hints[0].sentence}{f' ({more} more in the rows)' if more else ''}")
+    return "; ".join(parts) if group.hints else f"{'; '.join(parts)}; no hint"
 
 
 def _say_severity(harm: Harm) -> str:
