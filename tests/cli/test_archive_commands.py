@@ -101,7 +101,7 @@ def test_an_empty_list_says_which_option_to_leave_out(call: Run, many: Path, arg
         (
             ["--template", "triag"],
             "unknown template 'triag'; allowed: debt_review, experiment_plan, experiment_readout, holdout_readout, "
-            "retrospective, shadow_readout, triage. Did you mean 'triage'?",
+            "model_health, retrospective, shadow_readout, triage. Did you mean 'triage'?",
         ),
         (
             ["--subject", "model-01"],

@@ -149,6 +149,7 @@ def test_each_file_has_the_changes_of_all_its_names(everything: Trial) -> None:
     assert (found["right.py"].changes, found["left.py"].changes) == (2, 3)  # to git a swap is two rewrites
 
 
+@pytest.mark.slow
 def test_each_file_of_this_repository_that_kept_its_name() -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not a git work tree")

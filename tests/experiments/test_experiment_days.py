@@ -100,6 +100,7 @@ def test_kept_days_and_fresh_ones_give_the_same_numbers_to_the_last_bit(
     assert built <= {path.read_bytes() for path in _days(grown)}
 
 
+@pytest.mark.slow
 def test_units_summed_in_several_runs_are_the_same_units(
     repeated_trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

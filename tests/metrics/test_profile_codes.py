@@ -58,6 +58,7 @@ def opened(workspace: Workspace) -> tuple[Source, ModelDefinition, dict[str, Col
     return source, model, reference_edges(source, model, REFERENCE, COLUMNS, as_of=LATER)
 
 
+@pytest.mark.slow
 def test_coded_days_give_the_same_profiles_as_the_table(opened) -> None:
     source, model, edges = opened
     codes = write_codes(source, model, WHOLE, edges, as_of=LATER, segments=["carrier", "gate"])
@@ -120,6 +121,7 @@ def test_another_engine_s_table_is_not_coded(opened, monkeypatch) -> None:
         write_codes(source, model, WHOLE, edges, as_of=LATER)
 
 
+@pytest.mark.slow
 def test_a_file_of_a_coded_day_holds_small_integers(opened) -> None:
     from pyarrow import parquet
 
