@@ -98,7 +98,9 @@ class Coding:
             return column.isnull().ifelse(last, sum(above[1:], above[0])).cast("int16")
         # One list of all values, where a comparison with each would take the compiler longer than the engine.
         if self.numbers:
-            known, given = ibis.literal(list(self.numbers), "array<float64>"), column.cast("float64")
+            # As texts: Spark reads a number with a point as a decimal, which it finds in no list of doubles.
+            known = ibis.array([ibis.literal(repr(float(number))).cast("float64") for number in self.numbers])
+            given = column.cast("float64")
         else:
             known, given = ibis.literal(list(self.values), "array<string>"), text_of(column).cast("string")
         at = known.index(given).fill_null(-1)
