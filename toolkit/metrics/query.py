@@ -100,7 +100,7 @@ class Question:
         parts = [*scalars_needed(resolved.values()), *(scalar for each in named.values() for scalar in each.scalars)]
         scalars = tuple(dict.fromkeys(parts))
         plain = [segment for segment in segments if segment not in named]
-        columns = columns_needed(dict.fromkeys([*scalars, *plain, "error", "served"]))
+        columns = sorted({*columns_needed(scalars), *plain, "error", "served"})  # a segment's own name is no expression
         return cls(
             source,
             model,
