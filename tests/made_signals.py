@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from toolkit.metrics.touched import Happening
+from toolkit.metrics.marks import Mark
 from toolkit.signals.groups.arranging import arrange_groups
 from toolkit.signals.groups.groups import SignalGroups
 from toolkit.signals.groups.harm import HarmScale
@@ -68,7 +68,7 @@ def drift(column: str, **given: Any) -> Signal:
 def arrange(
     *signals: Signal,
     rules: Sequence[GroupRule] = (),
-    happenings: Sequence[Happening] = (),
+    marks: Sequence[Mark] = (),
     history: SignalHistory | None = None,
     kinds: frozenset[Kind] | None = None,
     refused: tuple[str, ...] = (),
@@ -84,6 +84,6 @@ def arrange(
         observed=Looked("delay", WINDOW, parse_instant(as_of), looked, refused),
         owners=owners,
         rules=rules,
-        happenings=happenings,
+        marks=marks,
         history=history or SignalHistory("delay", ()),
     )

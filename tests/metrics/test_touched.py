@@ -9,9 +9,8 @@ import pytest
 
 from conftest import SmallWorkspace, make_events, write_workspace
 from toolkit.data import load_model, open_source
-from toolkit.metrics.touched import Happening, count_touched, list_happenings
+from toolkit.metrics.touched import count_touched
 from toolkit.windows import Window, parse_instant
-from toolkit.workspace import open_workspace
 
 WINDOW = Window.of("2013-04-03", "2013-04-24")
 AS_OF = parse_instant("2013-05-01")
@@ -59,35 +58,3 @@ def test_a_named_segment_is_counted(tmp_path: Path) -> None:
     rows = events[0]
     found = count(made, {"warmth": "below 50"})
     assert found == (expected(rows[rows["temp_f"] < 50]),)
-
-
-def test_deployments_and_incidents_are_listed_by_time(tmp_path: Path) -> None:
-    write_workspace(tmp_path, *make_events())
-    at = pd.to_datetime(["2013-04-10T08:00Z", "2013-04-20T08:00Z"]).astype("datetime64[us, UTC]")
-    pd.DataFrame({"occurred_at": at, "model": ["small", "other"], "version": "2", "kind": "deploy"}).to_parquet(
-        tmp_path / "data" / "deployments.parquet"
-    )
-    pd.DataFrame(
-        {
-            "incident_id": ["I1", "I2"],
-            "opened_at": pd.to_datetime(["2013-04-01T00:00Z", "2013-04-12T00:00Z"]).astype("datetime64[us, UTC]"),
-            "resolved_at": pd.to_datetime(["2013-04-11T00:00Z", None]).astype("datetime64[us, UTC]"),
-            "model": "small",
-            "severity": "major",
-        }
-    ).to_parquet(tmp_path / "data" / "incidents.parquet")
-    with (tmp_path / "toolkit.toml").open("a") as file:
-        for table in ("deployments", "incidents"):
-            file.write(f'\n[tables.{table}]\npath = "data/{table}.parquet"\n')
-    workspace = open_workspace(tmp_path)
-    found = list_happenings(open_source(workspace), load_model(workspace, "small"), window=WINDOW, as_of=AS_OF)
-    assert found == (
-        Happening("incident", parse_instant("2013-04-01"), parse_instant("2013-04-11"), "incident I1 (major)"),
-        Happening("deployment", parse_instant("2013-04-10T08:00Z"), None, "deploy of version 2"),
-        Happening("incident", parse_instant("2013-04-12"), None, "incident I2 (major)"),
-    )
-
-
-def test_tables_that_are_not_there_bring_nothing(small: SmallWorkspace) -> None:
-    workspace = small.workspace
-    assert list_happenings(open_source(workspace), load_model(workspace, "small"), window=WINDOW, as_of=AS_OF) == ()

@@ -138,7 +138,7 @@ def test_pictures_show_the_signal_and_the_deployment(broken):
     (picture,) = look(broken).to_pictures()
     assert picture.name == "errors"
     assert "KeyError: <quoted> in row <value>" in picture.alt
-    assert picture.alt.endswith("Deployments: version 1 2013-04-22")
+    assert picture.alt.endswith("Deployments: deploy of version 1, 2013-04-22")
 
 
 def test_the_same_events_give_the_same_rows(broken):

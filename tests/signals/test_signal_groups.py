@@ -12,7 +12,7 @@ from made_signals import AS_OF, OWNERS, WINDOW, arrange, calibration, drift, seg
 
 import toolkit.workspace
 from toolkit.errors import DefinitionError
-from toolkit.metrics.touched import Happening
+from toolkit.metrics.marks import Mark
 from toolkit.signals.groups.grouping import group_linked
 from toolkit.signals.groups.groups import SignalGroups
 from toolkit.signals.groups.memory import GroupRule, load_group_rules
@@ -20,7 +20,7 @@ from toolkit.workspace import open_workspace
 
 FL = segment("carrier=FL", 60.0)
 HOUR = segment("hour=17", 90.0)
-DEPLOYED = Happening("deployment", datetime(2013, 4, 10, 8, tzinfo=UTC), None, "deploy of version 2")
+DEPLOYED = Mark("deployment", datetime(2013, 4, 10, 8, tzinfo=UTC), None, "deploy of version 2")
 
 
 def keys(groups: SignalGroups) -> list[list[str]]:
@@ -117,14 +117,12 @@ def test_signals_without_days_belong_to_the_report() -> None:
 
 def test_a_deployment_on_the_day_it_began_is_the_first_hint() -> None:
     began = calibration(first_day=date(2013, 4, 10))
-    late = Happening("deployment", datetime(2013, 4, 20, tzinfo=UTC), None, "rollback of version 1")
-    outage = Happening(
-        "incident", datetime(2013, 4, 6, tzinfo=UTC), datetime(2013, 4, 7, tzinfo=UTC), "incident I1 (major)"
-    )
+    late = Mark("deployment", datetime(2013, 4, 20, tzinfo=UTC), None, "rollback of version 1")
+    outage = Mark("incident", datetime(2013, 4, 6, tzinfo=UTC), datetime(2013, 4, 7, tzinfo=UTC), "incident I1 (major)")
     gone = signal(
         "missing", "dest", family="inputs", columns=("dest",), text="60 % of dest is missing", p_adjusted=0.001
     )
-    found = arrange(began, drift("temp_f"), gone, happenings=[outage, DEPLOYED, late])
+    found = arrange(began, drift("temp_f"), gone, marks=[outage, DEPLOYED, late])
     assert [hint.sentence for hint in found.groups[0].hints] == [
         "deploy of version 2, 2013-04-10 (on the day it began)",
         "60 % of dest is missing (3.0 practical thresholds, adjusted p = 0.0010)",
@@ -137,21 +135,21 @@ def test_a_deployment_on_the_day_it_began_is_the_first_hint() -> None:
 def test_what_came_after_a_dated_beginning_is_no_hint() -> None:
     began = calibration(first_day=date(2013, 4, 5))
     moved = drift("temp_f", first_day=date(2013, 4, 20))
-    (first, _) = arrange(began, moved, happenings=[DEPLOYED]).groups
+    (first, _) = arrange(began, moved, marks=[DEPLOYED]).groups
     assert first.hints == ()
-    assert arrange(began, moved, happenings=[DEPLOYED]).to_table()[0]["state_and_hints"].endswith("; no hint")
+    assert arrange(began, moved, marks=[DEPLOYED]).to_table()[0]["state_and_hints"].endswith("; no hint")
 
 
 def test_hints_about_a_beginning_that_is_not_dated_say_so() -> None:
-    (group,) = arrange(calibration(), happenings=[DEPLOYED]).groups
+    (group,) = arrange(calibration(), marks=[DEPLOYED]).groups
     assert [hint.sentence for hint in group.hints] == [
         "deploy of version 2, 2013-04-10 (in the window; when it began is not dated)"
     ]
 
 
 def test_an_incident_that_is_open_reaches_to_the_end() -> None:
-    outage = Happening("incident", datetime(2013, 3, 1, tzinfo=UTC), None, "incident I2 (minor)")
-    (group,) = arrange(calibration(first_day=date(2013, 4, 10)), happenings=[outage]).groups
+    outage = Mark("incident", datetime(2013, 3, 1, tzinfo=UTC), None, "incident I2", "minor")
+    (group,) = arrange(calibration(first_day=date(2013, 4, 10)), marks=[outage]).groups
     assert group.hints[0].text == "incident I2 (minor), 2013-03-01 … still open"
 
 

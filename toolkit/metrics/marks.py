@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mark:
-    """A deployment, or an incident from when it was opened until it was resolved; `until` is None while it is open."""
+    """A deployment, or an incident from when it was opened until it was resolved; `until` is None while it is open.
+
+    `severity` is an incident's, in the team's words.
+    """
 
     kind: Literal["deployment", "incident"]
     at: datetime
     until: datetime | None
     name: str
+    severity: str = ""
 
     @property
     def day(self) -> date:
@@ -57,25 +61,33 @@ def list_marks(source: Source, *, model: str, window: Window, as_of: datetime) -
 
     Raises `ContractError`.
     """
-    found, absent = [], []
-    for table, read in (("deployments", _deployments), ("incidents", _incidents)):
-        if table in source.tables:
-            found += read(source, model, window, as_of)
-        else:
-            absent.append(table)
-    return Marks(tuple(sorted(found, key=lambda mark: (mark.at, mark.kind, mark.name))), tuple(absent))
+    found = [
+        *list_deployments(source, model=model, window=window, as_of=as_of),
+        *_incidents(source, model, window, as_of),
+    ]
+    absent = tuple(table for table in ("deployments", "incidents") if table not in source.tables)
+    return Marks(tuple(sorted(found, key=_by_time)), absent)
 
 
-def _deployments(source: Source, model: str, window: Window, as_of: datetime) -> list[Mark]:
+def list_deployments(source: Source, *, model: str, window: Window, as_of: datetime) -> tuple[Mark, ...]:
+    """The deployments of a model in `window`, the oldest first; none where the workspace has no such table.
+
+    Raises `ContractError`.
+    """
+    if "deployments" not in source.tables:
+        return ()
     rows = source.read("deployments", (), as_of=as_of, start=window.start, end=window.end)
     rows = rows.filter(rows.model == model).select("occurred_at", "version", "kind")
-    return [
+    found = [
         Mark("deployment", _instant(row["occurred_at"]), None, f"{row['kind']} of version {row['version']}")
         for row in source.execute(rows, reading="deployments").to_dict("records")
     ]
+    return tuple(sorted(found, key=_by_time))
 
 
 def _incidents(source: Source, model: str, window: Window, as_of: datetime) -> list[Mark]:
+    if "incidents" not in source.tables:
+        return []
     rows = window_incidents(source, model=model, window=window, as_of=as_of)
     found = source.execute(rows, reading="incidents")
     resolved = found["resolved_at"].notna()
@@ -85,6 +97,7 @@ def _incidents(source: Source, model: str, window: Window, as_of: datetime) -> l
             _instant(row["opened_at"]),
             _instant(row["resolved_at"]) if over else None,
             f"incident {row['incident_id']}",
+            row["severity"],
         )
         for row, over in zip(found.to_dict("records"), resolved, strict=True)
     ]
@@ -93,3 +106,7 @@ def _incidents(source: Source, model: str, window: Window, as_of: datetime) -> l
 def _instant(value: Any) -> datetime:
     instant: datetime = value.to_pydatetime()
     return instant
+
+
+def _by_time(mark: Mark) -> tuple[datetime, str, str]:
+    return mark.at, mark.kind, mark.name

@@ -1,4 +1,4 @@
-"""Who is touched: how many requests a segment has in a week, and of how many units; and what happened meanwhile.
+"""Who is touched: how many requests a segment has in a week, and of how many units.
 
 One query for all segments that are asked for: nothing but counts comes back.
 """
@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import reduce
 from operator import and_
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from toolkit.data import ModelDefinition, Source, labelled_predictions, window_incidents
+from toolkit.data import ModelDefinition, Source, labelled_predictions
 from toolkit.metrics.definitions import load_segments
 from toolkit.metrics.needs import columns_needed, with_scalars
 from toolkit.metrics.segments import SegmentDefinition
@@ -29,18 +29,6 @@ class Touched(NamedTuple):
 
     requests_per_week: float
     units_per_week: float
-
-
-class Happening(NamedTuple):
-    """Something that happened to a model: a deployment, at an instant, or an incident, from then until it was resolved.
-
-    `until` is None while an incident is open, and for a deployment.
-    """
-
-    kind: Literal["deployment", "incident"]
-    at: datetime
-    until: datetime | None
-    text: str
 
 
 def count_touched(
@@ -107,43 +95,3 @@ def _count(
 def _holds(rows: ir.Table, values: Mapping[str, Any], name: str, value: str) -> Any:
     given = values[name] if name in values else rows[name]
     return given.cast("string").fill_null(_MISSING) == value
-
-
-def list_happenings(
-    source: Source, model: ModelDefinition, *, window: Window, as_of: datetime
-) -> tuple[Happening, ...]:
-    """A model's deployments in `window` and the incidents open in it, as known at `as_of`, the oldest first.
-
-    A table that the workspace does not have brings none. Raises `ContractError`.
-    """
-    found = [*_deployments(source, model, window, as_of), *_incidents(source, model, window, as_of)]
-    return tuple(sorted(found, key=lambda each: (each.at, each.kind, each.text)))
-
-
-def _deployments(source: Source, model: ModelDefinition, window: Window, as_of: datetime) -> list[Happening]:
-    if "deployments" not in source.tables:
-        return []
-    table = source.read("deployments", [], as_of=as_of, start=window.start, end=window.end)
-    rows = source.execute(table.filter(table.model == model.key), reading="deployments").to_dict("records")
-    return [
-        Happening("deployment", row["occurred_at"].to_pydatetime(), None, f"{row['kind']} of version {row['version']}")
-        for row in rows
-    ]
-
-
-def _incidents(source: Source, model: ModelDefinition, window: Window, as_of: datetime) -> list[Happening]:
-    import pandas as pd
-
-    if "incidents" not in source.tables:
-        return []
-    table = window_incidents(source, model=model.key, window=window, as_of=as_of)
-    rows = source.execute(table, reading="incidents").to_dict("records")
-    return [
-        Happening(
-            "incident",
-            row["opened_at"].to_pydatetime(),
-            None if pd.isna(row["resolved_at"]) else row["resolved_at"].to_pydatetime(),
-            f"incident {row['incident_id']} ({row['severity']})",
-        )
-        for row in rows
-    ]

@@ -19,7 +19,6 @@ from toolkit.metrics import feature_coverage, load_metrics
 from toolkit.metrics.feature_days import FeatureDays, collect_feature_days
 from toolkit.privacy import PRIVACY_FILE, load_exceptions
 from toolkit.records import ResultRow, Shown, number_row
-from toolkit.signals.deployment_marks import find_commits
 from toolkit.signals.signal import Family, Signal
 from toolkit.windows import Window, parse_instant, start_of_day
 from toolkit.workspace import Workspace
@@ -295,7 +294,7 @@ def _check_lineage(
             yield GovernanceCheck(key, name, False, f"not of version {_listed(lacking)}")
         else:
             yield GovernanceCheck(key, name, True, f"of version {_listed(judged)}")
-    yield _check_commits(find_commits(source, model.key, until=window.end, as_of=as_of), model)
+    yield _check_commits(_deployed_commits(source, model.key, until=window.end, as_of=as_of), model)
 
 
 def _check_commits(deployed: Mapping[str, str], model: ModelDefinition) -> GovernanceCheck:
@@ -325,3 +324,16 @@ def _check_exceptions(workspace: Workspace, today: date) -> GovernanceCheck:
 def _listed(names: Sequence[str], most: int = 8) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def _deployed_commits(source: Source, model: str, *, until: datetime, as_of: datetime) -> dict[str, str]:
+    """The commit that each version of a model was last deployed from before `until`, as far as deployments say it.
+
+    Raises `ContractError`.
+    """
+    if "deployments" not in source.tables or "commit" not in source.columns("deployments"):
+        return {}
+    rows = source.read("deployments", ["commit"], as_of=as_of, end=until)
+    rows = rows.filter(rows.model == model, rows.commit.notnull())
+    frame = source.execute(rows.order_by("occurred_at", "version", "kind"), reading="deployments")
+    return {str(row.version): str(row.commit) for row in frame.itertuples(index=False)}

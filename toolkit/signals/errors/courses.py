@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
 from toolkit import stats
 from toolkit.digests import digest_value
 from toolkit.metrics.error_texts import ErrorText, ErrorTexts, masked_parts, shorten_text
+from toolkit.metrics.marks import Mark
 from toolkit.privacy import mask_personal_data, too_small
-from toolkit.signals.deployment_marks import DeploymentMark, name_latest
 from toolkit.signals.signal import EVIDENCE_ALPHA
 
 Course = Literal["new", "back", "more", "fewer", "steady", "unclear"]
@@ -25,6 +25,9 @@ _LEAST_QUIET_DAYS = 7
 _LEAST_EXPECTED = 3.0
 """An error was gone when it stayed away so long, longer than ever before, and so many bursts of it were to be expected:
 of three none comes by chance in 5 % of the cases."""
+
+_NEAR = timedelta(days=3)
+"""How long after a deployment something may begin and still have it named beside it."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,7 @@ class RecurringError:
         return f"{self.course}{onset}{f', {self.after}' if self.after else ''}"
 
 
-def judge_errors(
-    counted: ErrorTexts, deployments: Sequence[DeploymentMark], *, smallest: int
-) -> tuple[RecurringError, ...]:
+def judge_errors(counted: ErrorTexts, deployments: Sequence[Mark], *, smallest: int) -> tuple[RecurringError, ...]:
     """What each message of the current window did.
 
     p-values are adjusted over all messages of both windows: a rare one is looked at because it happened to come now.
@@ -111,9 +112,7 @@ class _Past:
     burst: float
 
 
-def _judge(
-    text: ErrorText, counted: ErrorTexts, deployments: Sequence[DeploymentMark], smallest: int
-) -> RecurringError:
+def _judge(text: ErrorText, counted: ErrorTexts, deployments: Sequence[Mark], smallest: int) -> RecurringError:
     past = _past(text, counted)
     requests = sum(day.requests for day in counted.days if day.day >= counted.current.start.date())
     if past.requests and requests:
@@ -125,7 +124,7 @@ def _judge(
     reason = too_small(text.users, smallest)
     shown, example = mask_personal_data(text.fingerprint), mask_personal_data(shorten_text(text.example))
     reason = reason or shown.reason
-    after = "" if past.onset_at is None else name_latest(deployments, before=past.onset_at, since=past.since)
+    after = "" if past.onset_at is None else _name_latest(deployments, before=past.onset_at, since=past.since)
     return RecurringError(
         key=f"error-{digest_value(text.fingerprint)[7:15]}",
         fingerprint=None if reason else shown.text,
@@ -176,3 +175,29 @@ def _with_course(error: RecurringError, p_adjusted: float | None) -> RecurringEr
     if course == "steady" and p_adjusted is not None and p_adjusted <= EVIDENCE_ALPHA:
         course = "more" if (error.change.value or 0.0) > 0 else "fewer"
     return replace(error, course=course, p_adjusted=p_adjusted)
+
+
+def _name_latest(deployments: Sequence[Mark], *, before: datetime, since: date | None = None) -> str:
+    """The latest deployment in the three days before an instant, and after the day `since`, in words; "" without one.
+
+    >>> from toolkit.windows import parse_instant
+    >>> mark = Mark("deployment", parse_instant("2030-01-02T10:00Z"), None, "deploy of version 2")
+    >>> _name_latest([mark], before=parse_instant("2030-01-02T13:00Z"))
+    '3 h after deploy of version 2'
+    """
+    near = [
+        mark
+        for mark in deployments
+        if before - _NEAR <= mark.at <= before and (since is None or mark.at.date() >= since)
+    ]
+    if not near:
+        return ""
+    latest = max(near, key=lambda mark: (mark.at, mark.name))
+    return f"{_in_words(before - latest.at)} after {latest.name}"
+
+
+def _in_words(length: timedelta) -> str:
+    minutes = length.total_seconds() / 60
+    if minutes < 90:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:.0f} h" if minutes < 48 * 60 else f"{minutes / 60 / 24:.0f} days"

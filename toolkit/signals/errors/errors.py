@@ -18,9 +18,9 @@ from toolkit.data import Source
 from toolkit.display import Picture, format_interval, format_number
 from toolkit.metrics import MetricDefinition
 from toolkit.metrics.error_texts import TEXT, DayRequests, count_error_texts
+from toolkit.metrics.marks import Mark, list_deployments
 from toolkit.privacy import smallest_cell
 from toolkit.records import ResultRow, Shown, estimate_row, number_row
-from toolkit.signals.deployment_marks import DeploymentMark, find_deployments
 from toolkit.signals.errors.courses import RecurringError, judge_errors
 from toolkit.signals.errors.pictures import ErrorCourse, draw_courses
 from toolkit.signals.observation import Observation
@@ -57,7 +57,7 @@ class RecurringErrors(Shown):
     unsaid: int
     fingerprints: int
     errors: tuple[RecurringError, ...]
-    deployments: tuple[DeploymentMark, ...]
+    deployments: tuple[Mark, ...]
     day_requests: tuple[DayRequests, ...]
     reason: str = ""
 
@@ -235,8 +235,8 @@ def recurring_errors(source: Source, observed: Observation, *, history_days: int
         return replace(empty, reason=f"predictions have no column {TEXT}: what the service said is not known")
     counted = count_error_texts(source, observed.model.key, earlier=earlier, current=window, as_of=observed.as_of)
     now = [day for day in counted.days if day.day >= window.start.date()]
-    deployments = find_deployments(
-        source, observed.model.key, window=Window(earlier.start, window.end), as_of=observed.as_of
+    deployments = list_deployments(
+        source, model=observed.model.key, window=Window(earlier.start, window.end), as_of=observed.as_of
     )
     found = replace(
         empty,

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from toolkit.display import PALETTE, Picture, picture
-from toolkit.signals.deployment_marks import DeploymentMark
+from toolkit.metrics.marks import Mark
 from toolkit.windows import Window
 
 _LONGEST_TITLE = 92
@@ -26,7 +26,7 @@ def draw_courses(
     requests: Mapping[date, int],
     *,
     window: Window,
-    deployments: Sequence[DeploymentMark],
+    deployments: Sequence[Mark],
 ) -> Picture:
     """Each message's share of the day's requests, one above the other on one axis of days.
 
@@ -38,9 +38,7 @@ def draw_courses(
         f"{course.name}: {sum(course.days.values()):,} on {len(course.days)} days" for course in courses
     )
     if deployments:
-        alt += ". Deployments: " + ", ".join(
-            f"version {mark.version} {mark.occurred_at:%Y-%m-%d}" for mark in deployments
-        )
+        alt += ". Deployments: " + "; ".join(mark.text for mark in deployments)
     return picture(
         lambda figure: _draw(figure, courses, requests, window, deployments),
         name="errors",
@@ -54,7 +52,7 @@ def _draw(
     courses: Sequence[ErrorCourse],
     requests: Mapping[date, int],
     window: Window,
-    deployments: Sequence[DeploymentMark],
+    deployments: Sequence[Mark],
 ) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -66,7 +64,7 @@ def _draw(
         axes.axvspan(window.start.date(), window.end.date(), color="#e3e8ee", zorder=0)
         axes.bar(days, shares, color=colour, width=1.0, align="edge")
         for mark in deployments:
-            axes.axvline(mark.occurred_at, color=PALETTE[1], linewidth=1, linestyle="--")
+            axes.axvline(mark.at, color=PALETTE[1], linewidth=1, linestyle="--")
         axes.set_ylim(0, max([*shares, 1e-9]) * 1.15)
         axes.yaxis.set_major_locator(MaxNLocator(2))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))

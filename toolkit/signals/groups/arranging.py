@@ -21,7 +21,8 @@ from toolkit.windows import Window
 
 if TYPE_CHECKING:
     from toolkit.data import Source
-    from toolkit.metrics.touched import Happening, Touched
+    from toolkit.metrics.marks import Mark
+    from toolkit.metrics.touched import Touched
     from toolkit.workspace import Workspace
 
 _ROUNDING = 0.01
@@ -41,7 +42,7 @@ def group_signals(workspace: Workspace, source: Source, observed: Observation, *
 
     Raises `DefinitionError`, `ContractError`, `LedgerError`.
     """
-    from toolkit.metrics.touched import list_happenings
+    from toolkit.metrics.marks import list_marks
 
     model, window, as_of = observed.model, observed.window, observed.as_of
     signals = [signal for stage in stages for signal in stage.signals]
@@ -52,7 +53,7 @@ def group_signals(workspace: Workspace, source: Source, observed: Observation, *
         observed=Looked.at(observed, stages),
         owners={feature.name: feature.owner for feature in model.features},
         rules=load_group_rules(workspace, model.key),
-        happenings=list_happenings(source, model, window=before, as_of=as_of),
+        marks=list_marks(source, model=model.key, window=before, as_of=as_of).marks,
         history=load_history(workspace, model.key),
     )
 
@@ -64,7 +65,7 @@ def arrange_groups(
     observed: Looked,
     owners: Mapping[str, str],
     rules: Sequence[GroupRule],
-    happenings: Sequence[Happening],
+    marks: Sequence[Mark],
     history: SignalHistory,
 ) -> SignalGroups:
     """Signals as groups; everything that was read is given. See `group_signals`."""
@@ -77,7 +78,7 @@ def arrange_groups(
         "harms": harms,
         "standings": standings,
         "days": days,
-        "happenings": happenings,
+        "marks": marks,
         "as_of": observed.as_of,
     }
     groups = [_arrange(each, signals, **known) for each in linked]
@@ -101,7 +102,7 @@ def _arrange(
     harms: Mapping[str, Harm],
     standings: Mapping[str, Standing],
     days: tuple[date, date],
-    happenings: Sequence[Happening],
+    marks: Sequence[Mark],
     as_of: datetime,
 ) -> SignalGroup:
     own = {signal.key for signal in linked.signals}
@@ -122,7 +123,7 @@ def _arrange(
         standings={signal.key: standings.get(signal.key, NEVER_SEEN) for signal in ordered},
         why_merged=linked.why_merged,
         beginning=beginning,
-        hints=find_hints(ordered, beginning, happenings=happenings, others=others),
+        hints=find_hints(ordered, beginning, marks=marks, others=others),
         as_of=as_of,
     )
 

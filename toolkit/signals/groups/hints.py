@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import Literal, NamedTuple
 
 from toolkit.display import format_number
-from toolkit.metrics.touched import Happening
+from toolkit.metrics.marks import Mark
 from toolkit.signals.groups.grouping import share_days, share_rows
 from toolkit.signals.signal import Signal
 
@@ -64,7 +64,7 @@ def find_beginning(signals: Sequence[Signal], first_day: date, last_day: date) -
 
 
 def find_hints(
-    signals: Sequence[Signal], beginning: Beginning, *, happenings: Iterable[Happening], others: Sequence[Signal]
+    signals: Sequence[Signal], beginning: Beginning, *, marks: Iterable[Mark], others: Sequence[Signal]
 ) -> tuple[Hint, ...]:
     """What was there when a signal group began, in the order in which one would look.
 
@@ -73,16 +73,16 @@ def find_hints(
     signals: the group's.
     others: the report's other signals: those about inputs and labels may have gone before.
     """
-    found = [*_from_happenings(beginning, happenings), *_from_signals(signals, beginning, others)]
+    found = [*_from_marks(beginning, marks), *_from_signals(signals, beginning, others)]
     return tuple(hint for _, hint in sorted(found, key=lambda each: (each[0], each[1])))
 
 
 _Order = tuple[int, float]
 
 
-def _from_happenings(beginning: Beginning, happenings: Iterable[Happening]) -> list[tuple[_Order, Hint]]:
+def _from_marks(beginning: Beginning, marks: Iterable[Mark]) -> list[tuple[_Order, Hint]]:
     found = []
-    for each in happenings:
+    for each in marks:
         began = each.at.date()
         ended = began if each.until is None else each.until.date()
         if each.kind == "incident" and each.until is None:
@@ -94,11 +94,15 @@ def _from_happenings(beginning: Beginning, happenings: Iterable[Happening]) -> l
             abs((beginning.first_day - day).days) for day in (began, ended)
         )  # fmt: skip
         order = (0 if beginning.dated and away <= _AFTER_DAYS else 2, float(away))
-        found.append((order, Hint(each.kind, f"{each.text}, {_say_days(each)}", _say_distance(began, beginning))))
+        found.append((order, Hint(each.kind, f"{_say_what(each)}, {_say_days(each)}", _say_distance(began, beginning))))
     return found
 
 
-def _say_days(each: Happening) -> str:
+def _say_what(mark: Mark) -> str:
+    return f"{mark.name} ({mark.severity})" if mark.severity else mark.name
+
+
+def _say_days(each: Mark) -> str:
     if each.kind == "deployment":
         return f"{each.at:%Y-%m-%d}"
     return f"{each.at:%Y-%m-%d} … {'still open' if each.until is None else f'{each.until:%Y-%m-%d}'}"
