@@ -42,7 +42,7 @@ def test_requests_and_units_of_an_average_week_agree_with_pandas(returning: Smal
     failed = of_a[of_a["error"]]
     found = count(returning, {}, {"carrier": "A"}, {"carrier": "A", "error": "true"})
     assert found == (expected(rows), expected(of_a), expected(failed))
-    assert found[0][1] <= 97  # type: ignore[index]
+    assert found[0][1] <= 97
 
 
 def test_a_segment_of_unknown_columns_is_not_counted(small: SmallWorkspace) -> None:

@@ -18,7 +18,7 @@ KINDS = frozenset({"calibration", "drift", "segment"})
 def reports(*weeks: tuple[object, ...]) -> list[SignalGroups]:
     """A report a week, from 1 May on."""
     days = ("2013-05-01", "2013-05-08", "2013-05-15", "2013-05-22", "2013-05-29")
-    return [arrange(*week, as_of=day, kinds=KINDS) for week, day in zip(weeks, days, strict=False)]  # type: ignore[arg-type]
+    return [arrange(*week, as_of=day, kinds=KINDS) for week, day in zip(weeks, days, strict=False)]
 
 
 HISTORY = reports(
@@ -32,7 +32,7 @@ RULES = {"severe": AlertRule("high"), "usual": AlertRule("medium"), "everything"
 
 
 def alerts(history: list[SignalGroups], rule: AlertRule, **given: object) -> list[tuple[str, str]]:
-    (played,) = backtest(history, {"rule": rule}, **given).played  # type: ignore[arg-type]
+    (played,) = backtest(history, {"rule": rule}, **given).played
     return [(f"{each.as_of:%m-%d}", each.group.key) for each in played.alerts]
 
 

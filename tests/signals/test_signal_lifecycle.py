@@ -115,7 +115,7 @@ def test_what_was_looked_for_and_is_gone_has_recovered() -> None:
     ],
 )
 def test_what_was_not_looked_for_has_not_recovered(mark: Mark, kinds: frozenset[str]) -> None:
-    assert arrange(history=SignalHistory("delay", (mark,)), kinds=kinds).recovered == {}  # type: ignore[arg-type]
+    assert arrange(history=SignalHistory("delay", (mark,)), kinds=kinds).recovered == {}
 
 
 MARKS = st.lists(
@@ -129,7 +129,7 @@ MARKS = st.lists(
 def test_the_order_in_which_rows_were_written_does_not_matter(marks: list[tuple[int, str]], shuffled: object) -> None:
     made = [Mark(parse_instant(f"2013-04-{day:02d}"), kind, KEY) for day, kind in marks]
     again = list(made)
-    shuffled.shuffle(again)  # type: ignore[attr-defined]
+    shuffled.shuffle(again)
     assert fold_marks(made) == fold_marks(again)
 
 

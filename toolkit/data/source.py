@@ -263,8 +263,9 @@ class Source:
         """The instant of the newest row as ISO text; None without one."""
         newest = opened.table.aggregate(newest=opened.table[contract.time].max())
         found = self.execute(newest, reading=contract.name)["newest"][0]
-        # NaT is the one value that differs from itself
-        return None if found is None or found != found else found.to_pydatetime().isoformat()  # noqa: PLR0124
+        if found is None or found != found:  # noqa: PLR0124 - NaT is the one value that differs from itself
+            return None
+        return found.to_pydatetime().isoformat()
 
     def _facts_key(self, contract: Table, opened: OpenedTable, wanted: Sequence[str]) -> dict[str, Any]:
         return {

@@ -379,7 +379,7 @@ def present(values: Iterable[Any]) -> list[Any]:
     """The values that are there, as Python's own: neither None nor NaN nor what stands for them in a table."""
     plain = (value.item() if hasattr(value, "item") else value for value in values)
     # What is missing in a table equals nothing, itself included, or does not say.
-    return [value for value in plain if value is not None and (value == value) is True]  # noqa: PLR0124
+    return [value for value in plain if value is not None and (value == value) is True]  # noqa: PLR0124 - as said
 
 
 def value_text(value: Any) -> str:
