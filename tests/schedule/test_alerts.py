@@ -55,12 +55,12 @@ def route(workspace: Workspace, *lines: str) -> None:
 
 
 def send(workspace: Workspace, now: str = "2013-05-01T12:00Z", **given: object) -> list[Delivery]:
-    return send_alerts(workspace, now=parse_instant(now), pause=lambda _: None, **given)  # type: ignore[arg-type]
+    return send_alerts(workspace, now=parse_instant(now), pause=lambda _: None, **given)
 
 
 def publish(workspace: Workspace, *signals: object, as_of: str = "2013-05-01", template: str = "triage") -> str:
     history = load_history(workspace, "delay")
-    groups = arrange(*signals, history=history, as_of=as_of, kinds=KINDS)  # type: ignore[arg-type]
+    groups = arrange(*signals, history=history, as_of=as_of, kinds=KINDS)
     return publish_groups(workspace, groups, template=template)
 
 

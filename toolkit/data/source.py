@@ -265,7 +265,8 @@ class Source:
         found = self.execute(newest, reading=contract.name)["newest"][0]
         if found is None or found != found:  # noqa: PLR0124 - NaT is the one value that differs from itself
             return None
-        return found.to_pydatetime().isoformat()
+        instant: datetime = found.to_pydatetime()
+        return instant.isoformat()
 
     def _facts_key(self, contract: Table, opened: OpenedTable, wanted: Sequence[str]) -> dict[str, Any]:
         return {
