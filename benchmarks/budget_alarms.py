@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 from scipy import special
+from ways.tables import markdown
 
 from toolkit import stats
 from toolkit.metrics.hourly import Totals
@@ -182,13 +183,6 @@ def minutes_text(minutes: float) -> str:
     if not math.isfinite(minutes):
         return "never"
     return f"{minutes:.3g} min" if minutes < 120 else f"{minutes / 60:.3g} h"
-
-
-def markdown(rows: Sequence[dict[str, str]]) -> str:
-    """A table of rows with the same keys."""
-    head = list(rows[0])
-    lines = [head, ["---"] * len(head), *([row[key] for key in head] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> int:

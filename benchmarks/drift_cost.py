@@ -17,24 +17,24 @@ missed: both sides at least 50 times less CPU than Evidently and 15 times less t
 from __future__ import annotations
 
 import json
-import re
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ways.made_columns import COLUMNS, NUMBERS, PERIODS, TEXTS, make
+from ways.process import highest_mib, install, open_engine
+
 HERE = Path(__file__).resolve()
-ROWS, LARGE, TINY, DAYS = 1_000_000, 20_000_000, 2_000, 28
-NUMBERS = [f"n{number:02d}" for number in range(20)]
-TEXTS = {"c0": 3, "c1": 10, "c2": 50, "c3": 500, "c4": 5_000}
-COLUMNS = [*NUMBERS, *TEXTS]
+ROWS, LARGE, TINY, TURNS = 1_000_000, 20_000_000, 2_000, 3
 TIMES_EVIDENTLY, TIMES_NANNYML, MOST_SCANS, MOST_CODED_SCANS, MOST_GIB = 50, 15, 2.2, 0.6, 0.6
-PEERS = {"evidently": ("evidently", "pandas<3"), "nannyml": ("nannyml", "pandas<3", "statsmodels")}
+PEERS = {"nannyml": ("nannyml", "pandas<3", "statsmodels"), "evidently": ("evidently", "pandas<3")}
 WAYS = {
     "scan": "bare scan of both sides (sums, lengths)",
     "hand": "hand-written `count_if` at the same edges, both sides, no days",
@@ -52,24 +52,7 @@ LARGE_WAYS = {
     "code": "toolkit, lay coded days, once",
     "coded": "toolkit, count from coded days",
 }
-SETTINGS = 'schema_version = 2\nname = "drift"\n\n[tables.predictions]\npath = "data/predictions"\n'
-MODEL = """\
-key: shop
-name: Shop
-description: d
-owner: Ada
-label: {name: bought, description: d, maturity_days: 1}
-decision_threshold: 0.5
-loss: brier
-versions:
-  "1":
-    description: d
-    features: []
-    trained: {start: "2024-12-01", end: "2025-01-01"}
-    reference: {start: "2025-01-01", end: "2025-01-29"}
-"""
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
-PERIODS = {"reference": ("2025-01-01", "2025-01-29"), "current": ("2025-01-29", "2025-02-26")}
 
 
 class Cost(NamedTuple):
@@ -79,58 +62,6 @@ class Cost(NamedTuple):
     wall_s: float
     peak_mib: float
     digest: str
-
-
-# --- data -----------------------------------------------------------------------------------------------------------
-
-
-def open_engine() -> Any:
-    import duckdb
-
-    engine = duckdb.connect(config={"threads": 1})
-    engine.execute("SET TimeZone = 'UTC'")
-    return engine
-
-
-def make(root: Path, rows: int, periods: dict[str, tuple[str, str]]) -> None:
-    """A workspace with so many predictions in each period, a file per day."""
-    (root / "models").mkdir(parents=True)
-    (root / "data/predictions").mkdir(parents=True)
-    (root / "toolkit.toml").write_text(SETTINGS)
-    (root / "metrics.yml").write_text("metrics: {}\n")
-    (root / "models/shop.yml").write_text(MODEL)
-    engine = open_engine()
-    engine.execute("SELECT setseed(0.42)")
-    for name, (start, _) in periods.items():
-        moved = 0.2 if name == "current" else 0.0
-        for day in range(DAYS):
-            low, high = (edge * rows // DAYS for edge in (day, day + 1))
-            engine.execute(
-                f"COPY ({day_sql(start, day, low, high, moved)}) TO '{root}/data/predictions/{name}-{day:02d}.parquet' "
-                "(FORMAT parquet, COMPRESSION zstd)"
-            )
-
-
-def day_sql(start: str, day: int, low: int, high: int, moved: float) -> str:
-    normal = "sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random())"
-    own = []
-    for at, name in enumerate(NUMBERS):
-        shift = moved if at < 5 else 0.0
-        value = (
-            f"{normal} + {shift}",
-            f"exp({normal}) * (1 + {shift})",
-            f"random() + {shift} * 0.1",
-            f"floor(random() * 100) + {shift} * 10",
-            f"CASE WHEN random() < {0.05 + shift * 0.1} THEN NULL ELSE {normal} END",
-        )[at % 5]
-        own.append(f"({value})::DOUBLE AS {name}")
-    own += [f"'v' || floor({many} * power(random(), 1.5))::INT AS {name}" for name, many in TEXTS.items()]
-    step = 86_400_000_000 // max(1, high - low)
-    return (
-        f"SELECT 'r{start}-' || i AS request_id, 'shop' AS model, '1' AS version, TIMESTAMPTZ '{start} 00:00:00+00' "
-        f"+ INTERVAL {day} DAY + to_microseconds((i - {low}) * {step}) AS occurred_at, 'u' || i AS unit_id, "
-        f"false AS error, true AS served, {', '.join(own)} FROM range({low}, {high}) AS t(i)"
-    )
 
 
 # --- ways: each takes a workspace and gives what to do --------------------------------------------------------------
@@ -217,8 +148,6 @@ def first(root: Path) -> Callable[[], Any]:
 
 
 def count(root: Path) -> Callable[[], Any]:
-    import shutil
-
     profiled(root)
     shutil.rmtree(root / "cache/profiles")
     return lambda: profiled(root)
@@ -240,8 +169,6 @@ def coded_days(root: Path) -> Any:
 
 
 def code(root: Path) -> Callable[[], Any]:
-    import shutil
-
     profiled(root)
     shutil.rmtree(root / "cache/coded-days", ignore_errors=True)
     return lambda: str(len(coded_days(root)[0].paths))
@@ -303,18 +230,7 @@ def nannyml(root: Path) -> Callable[[], Any]:
     return act
 
 
-HOW: dict[str, Callable[[Path], Callable[[], Any]]] = {
-    "scan": scan,
-    "hand": hand,
-    "first": first,
-    "count": count,
-    "kept": kept,
-    "code": code,
-    "coded": coded,
-    "scipy": scipy,
-    "evidently": evidently,
-    "nannyml": nannyml,
-}
+HOW = {way.__name__: way for way in (scan, hand, first, count, kept, code, coded, scipy, evidently, nannyml)}
 LIGHT = {"scan", "hand", "first", "count", "kept", "code", "coded"}
 """Those that work on a tiny table first: imports and the first query are no part of the figure."""
 
@@ -326,8 +242,7 @@ def run_way(name: str, root: Path, tiny: Path) -> None:
     cpu, wall = time.process_time(), time.perf_counter()
     answer = act()
     cost = time.process_time() - cpu, time.perf_counter() - wall
-    peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    print(json.dumps(Cost(*cost, int(peak[1]) / 1024 if peak else 0.0, answer)))
+    print(json.dumps(Cost(*cost, highest_mib(), answer)))
 
 
 # --- the whole ------------------------------------------------------------------------------------------------------
@@ -342,40 +257,27 @@ def measure(name: str, root: Path, tiny: Path, python: str = sys.executable) -> 
     return Cost(*json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def median_of(name: str, root: Path, tiny: Path, turns: int = 3) -> Cost | str:
-    import shutil
-
+def median_of(name: str, root: Path, tiny: Path) -> Cost:
+    """What one of our own ways costs, in the middle of its turns; it must run."""
     found = []
-    for _ in range(turns):
+    for _ in range(TURNS):
         if name == "first":
             shutil.rmtree(root / "cache", ignore_errors=True)
         cost = measure(name, root, tiny)
-        if isinstance(cost, str):
-            return cost
+        assert isinstance(cost, Cost), f"{name}: {cost}"
         found.append(cost)
     middle = [statistics.median(cost[at] for cost in found) for at in range(2)]
     return Cost(*middle, max(cost.peak_mib for cost in found), found[0].digest)
 
 
-def install(peer: str, folder: Path) -> str:
-    """The peer's own Python. Raises `CalledProcessError`."""
-    python = folder / peer / "bin" / "python"
-    quiet: dict[str, Any] = {"capture_output": True, "text": True}
-    subprocess.run([sys.executable, "-m", "venv", str(folder / peer)], check=True, **quiet)
-    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-    subprocess.run([*pip, *PEERS[peer], "pyarrow"], check=True, **quiet)
-    return str(python)
-
-
 def measure_peer(peer: str, folder: Path, root: Path, tiny: Path) -> Cost | str:
-    try:
-        python = install(peer, folder)
-    except subprocess.CalledProcessError as err:
-        return f"not installed: {(err.stderr or err.stdout or 'unknown').strip().splitlines()[-1][:200]}"
-    return measure(peer, root, tiny, python)
+    python = install(folder / peer, *PEERS[peer], "pyarrow")
+    if isinstance(python, str):
+        return f"not installed: {python[:200]}"
+    return measure(peer, root, tiny, str(python))
 
 
-def print_table(costs: dict[str, Cost | str], words: dict[str, str]) -> None:
+def print_table(costs: Mapping[str, Cost | str], words: Mapping[str, str]) -> None:
     base = costs["scan"]
     assert isinstance(base, Cost), base
     print("| way | CPU s | wall s | peak MiB | CPU to the bare scan |\n|---|---|---|---|---|")
@@ -388,23 +290,25 @@ def print_table(costs: dict[str, Cost | str], words: dict[str, str]) -> None:
     print()
 
 
-def check_small(costs: dict[str, Cost | str], missed: list[str]) -> None:
-    counted = costs["count"]
-    assert isinstance(counted, Cost), counted
+def check_small(own: dict[str, Cost], peers: dict[str, Cost | str], missed: list[str]) -> None:
     for peer, times in (("evidently", TIMES_EVIDENTLY), ("nannyml", TIMES_NANNYML)):
-        theirs = costs.get(peer)
+        theirs = peers.get(peer)
         if isinstance(theirs, Cost):
-            found = theirs.cpu_s / counted.cpu_s
-            first_time = costs["first"]
-            assert isinstance(first_time, Cost), first_time
-            print(
-                f"{peer}: {found:.0f} times the CPU of counting, {theirs.cpu_s / first_time.cpu_s:.0f} of everything.\n"
-            )
+            found, all_of_it = (theirs.cpu_s / own[name].cpu_s for name in ("count", "first"))
+            print(f"{peer}: {found:.0f} times the CPU of counting, {all_of_it:.0f} of everything.\n")
             if found < times:
                 missed.append(f"{peer} costs {found:.0f} times ours, promised are {times}")
-    digests = {cost.digest for name in ("first", "count", "kept") if isinstance(cost := costs[name], Cost)}
-    if len(digests) != 1:
+    if len({own[name].digest for name in ("first", "count", "kept")}) != 1:
         missed.append("what is kept and what is counted differ")
+
+
+def check_large(costs: dict[str, Cost], missed: list[str]) -> None:
+    for name, most in (("count", MOST_SCANS), ("coded", MOST_CODED_SCANS)):
+        cost, scans = costs[name], costs[name].cpu_s / costs["scan"].cpu_s
+        if scans > most:
+            missed.append(f"{LARGE_WAYS[name]}: {scans:.2f} bare scans, promised are {most}")
+        if cost.peak_mib > MOST_GIB * 1024:
+            missed.append(f"{LARGE_WAYS[name]}: {cost.peak_mib:.0f} MiB, promised are {MOST_GIB} GiB")
 
 
 def main(arguments: list[str]) -> int:
@@ -419,33 +323,20 @@ def main(arguments: list[str]) -> int:
         make(base / "tiny", TINY, PERIODS)
         make(base / "small", rows, PERIODS)
         print(f"# Drift of 25 columns, {rows:,} rows a side\n")
-        costs = {name: median_of(name, base / "small", base / "tiny") for name in WAYS if name not in PEERS}
-        if "--without-peers" not in arguments:
-            costs |= {
-                peer: measure_peer(peer, base, base / "small", base / "tiny") for peer in ("nannyml", "evidently")
-            }
-        print_table(costs, WAYS)
-        check_small(costs, missed)
+        own = {name: median_of(name, base / "small", base / "tiny") for name in WAYS if name not in PEERS}
+        asked = () if "--without-peers" in arguments else PEERS
+        peers = {peer: measure_peer(peer, base, base / "small", base / "tiny") for peer in asked}
+        print_table(own | peers, WAYS)
+        check_small(own, peers, missed)
         if large:
             make(base / "large", large, {"current": PERIODS["current"]})
             print(f"# One side of {large:,} rows\n")
-            costs = {name: median_of(name, base / "large", base / "tiny") for name in LARGE_WAYS if name in HOW}
-            print_table(costs, LARGE_WAYS)
-            check_large(costs, missed)
+            own = {name: median_of(name, base / "large", base / "tiny") for name in LARGE_WAYS}
+            print_table(own, LARGE_WAYS)
+            check_large(own, missed)
     for line in missed:
         print(f"missed: {line}")
     return 1 if missed else 0
-
-
-def check_large(costs: dict[str, Cost | str], missed: list[str]) -> None:
-    base = costs["scan"]
-    for name, most in (("count", MOST_SCANS), ("coded", MOST_CODED_SCANS)):
-        cost = costs.get(name)
-        if isinstance(cost, Cost) and isinstance(base, Cost):
-            if cost.cpu_s > most * base.cpu_s:
-                missed.append(f"{LARGE_WAYS[name]}: {cost.cpu_s / base.cpu_s:.2f} bare scans, promised are {most}")
-            if cost.peak_mib > MOST_GIB * 1024:
-                missed.append(f"{LARGE_WAYS[name]}: {cost.peak_mib:.0f} MiB, promised are {MOST_GIB} GiB")
 
 
 if __name__ == "__main__":

@@ -31,14 +31,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from ways.comparing import read_rows
+from ways.draws import SHAPES, Shape, draw_experiments, planned_lift
+from ways.process import install
 
 HERE = Path(__file__).resolve()
-if __name__ == "__main__":
-    sys.path.insert(0, str(HERE.parent))
-
-from ways.comparing import read_rows  # noqa: E402 - the folder of this file is on the path only now
-from ways.draws import SHAPES, Shape, draw_experiments, planned_lift  # noqa: E402 - as above
-
 DRAWS, SEED, ALPHA = 500, 20130601, 0.05
 SIZES, OWN_SIZES, OWN_TIMES = (50, 200), (50, 100, 200), 40
 LIFT = 0.1
@@ -90,23 +87,6 @@ def process(tool: str, folder: Path) -> None:
         if not (cell.shape.startswith("ratio") and tool in WITHOUT_RATIO):
             rows = np.load(folder / f"{cell.name}.npy")
             np.save(folder / f"{cell.name}-{tool}.npy", read_rows(tool, rows[:: EVERY.get(tool, 1)], cell.share))
-
-
-def install(folder: Path) -> dict[str, Path | str]:
-    """Each peer's Python, or why there is none."""
-    found: dict[str, Path | str] = {}
-    for peer, needs in PEERS.items():
-        python = folder / peer / "bin" / "python"
-        quiet: dict[str, Any] = {"capture_output": True, "text": True}
-        try:
-            subprocess.run([sys.executable, "-m", "venv", str(folder / peer)], check=True, **quiet)
-            pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", *needs]
-            subprocess.run(pip, check=True, **quiet)
-        except subprocess.CalledProcessError as err:
-            found[peer] = (err.stderr or err.stdout or "unknown").strip().splitlines()[-1]
-        else:
-            found[peer] = python
-    return found
 
 
 # --- what a tool's readings come to ---
@@ -205,7 +185,8 @@ def main() -> int:
         found = draw(folder, draws)
         tools = {"toolkit": ""}
         process("toolkit", folder)
-        for peer, python in install(folder).items():
+        for peer, needs in PEERS.items():
+            python = install(folder / peer, *needs)
             tools[peer] = str(python)
             if isinstance(python, Path):
                 command = [str(python), str(HERE), "--process", peer, str(folder)]

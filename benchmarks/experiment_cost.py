@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -29,100 +28,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from metrics_scale import UNITS_SQL, chances
+from ways.made_units import PLAN, make, make_events
+from ways.process import highest_mib, open_engine
 
 HERE = Path(__file__).resolve()
 ROWS, TINY = 10_000_000, 2_000
 MOST_CPU, MOST_MIB, MOST_KEPT_MS = 1.5, 600, 150
-DAYS = 30
 Q = 0.95
-
-SETTINGS = """\
-schema_version = 2
-name = "cost"
-
-[tables.predictions]
-path = "data/predictions/*.parquet"
-
-[tables.outcomes]
-path = "data/outcomes/*.parquet"
-
-[tables.exposures]
-path = "data/exposures.parquet"
-"""
-MODEL = """\
-key: shop
-name: Shop
-description: d
-owner: Ada
-label: {name: bought, description: d, maturity_days: 1}
-decision_threshold: 0.5
-loss: brier
-versions:
-  "1": &version
-    description: d
-    features: []
-    trained: {start: "2024-12-01", end: "2025-01-01"}
-    reference: {start: "2025-01-01", end: "2025-02-01"}
-  "2": *version
-"""
-METRICS = """\
-metrics:
-  failed: &metric
-    name: m
-    description: d
-    owner: Ada
-    kind: error_rate
-    direction: increase
-    practical_threshold: 0.01
-    role: quality
-  bought: {<<: *metric, kind: proportion, column: converted}
-  orders: {<<: *metric, kind: mean, column: orders}
-  revenue: {<<: *metric, kind: mean, column: revenue}
-  orders_per_session: {<<: *metric, kind: ratio, numerator: orders, denominator: sessions}
-"""
-PLAN = """\
-key: cost
-hypothesis: h
-owner: Ada
-kind: ab
-model: shop
-window: {start: "2025-03-01", end: "2025-03-31"}
-unit: unit_id
-analysis: plain
-assignment: {hash: flagd-fractional, version: 2, key: cost}
-variants:
-  a: {version: "1", weight: 50}
-  b: {version: "2", weight: 50}
-control: a
-primary: revenue
-secondary: [bought, orders, orders_per_session]
-alpha: 0.05
-sample_ratio_alpha: 0.001
-label_maturity: {days: 1, minimum_share: 0.9}
-covariates: [{metric: orders}, {metric: revenue}, {metric: orders_per_session}]
-segments: [country]
-rule: superior_and_not_inferior
-"""
-
-PARTS_SQL = """
-SELECT unit AS unit_id, variant, DATE '2025-03-01' + (hash(unit) % 30)::INTEGER AS exposure_day,
-    country::VARCHAR AS segment__country, NULL::BOOLEAN AS eligible, 0.0 AS counted_at, 0.0 AS met_at, 1 AS counted,
-    revenue::DOUBLE AS s0, 1::BIGINT AS n0, converted::DOUBLE AS s1, 1::BIGINT AS n1, orders::DOUBLE AS s2,
-    1::BIGINT AS n2, orders::DOUBLE AS s3, sessions::DOUBLE AS n3, 1::BIGINT AS r3,
-    orders_before::DOUBLE AS ps0, 1::BIGINT AS pn0, revenue_before::DOUBLE AS ps1, 1::BIGINT AS pn1,
-    orders_before::DOUBLE AS ps2, sessions_before::DOUBLE AS pn2, 0::BIGINT AS ps3, 0::BIGINT AS pn3
-FROM ({units})"""
-REQUESTS_SQL = """
-SELECT (u1 < 0.5)::TINYINT AS variant, floor(u2 * {users})::BIGINT AS "group", NULL::BIGINT AS lone,
-    round(exp(3 + 0.8 * ln(u3 / (1 - u3))), 3) AS value
-FROM ({chances})"""
-EVENTS_SQL = """
-SELECT 'r' || i AS request_id, 'shop' AS model, (1 + (hash(unit) % 2))::VARCHAR AS version,
-    TIMESTAMPTZ '2025-02-15 00:00:00+00' + to_microseconds((i * {step})::BIGINT) AS occurred_at,
-    'u' || unit AS unit_id, true AS served, false AS error, 0.5 AS score, (hash(unit) % 20)::VARCHAR AS country,
-    u1 < 0.1 AS converted, floor(u2 * 5) AS orders, round(-ln(u3) * 20, 2) AS revenue, 1 + floor(u4 * 3) AS sessions
-FROM (SELECT *, floor(u5 * {users})::BIGINT AS unit FROM ({chances}))"""
 
 
 class Cost(NamedTuple):
@@ -132,70 +44,6 @@ class Cost(NamedTuple):
     wall_s: float
     peak_mib: float
     answer: list[float]
-
-
-def open_engine() -> Any:
-    import duckdb
-
-    engine = duckdb.connect(config={"threads": 1})
-    engine.execute("SET TimeZone = 'UTC'")
-    return engine
-
-
-def make(kind: str, rows: str, path: str) -> None:
-    """Lay the file of so many rows."""
-    source = chances(int(rows))
-    users = max(10, int(rows) // 5)
-    queries = {
-        "units": PARTS_SQL.format(units=UNITS_SQL.format(chances=source)),
-        "requests": REQUESTS_SQL.format(chances=source, users=users),
-    }
-    open_engine().execute(f"COPY ({queries[kind]}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
-
-
-def make_events(rows: int, root: Path) -> None:
-    """A workspace with predictions of 45 days, a file per day, the outcomes of all, and an exposure per unit."""
-    write_definitions(root)
-    engine, days, users = open_engine(), 45, max(10, rows // 5)
-    query = EVENTS_SQL.format(chances=chances(rows), users=users, step=days * 86_400_000_000 / rows)
-    for name in ("predictions", "outcomes"):
-        (root / "data" / name).mkdir(parents=True)
-    engine.execute(f"CREATE VIEW events AS {query}")
-    for day in range(days):
-        start = f"TIMESTAMPTZ '2025-02-15 00:00:00+00' + INTERVAL {day} DAY"
-        within = f"occurred_at >= {start} AND occurred_at < {start} + INTERVAL 1 DAY"
-        low, high = (math.floor(edge * rows / days) for edge in (day, day + 1))
-        mine = (
-            f"SELECT * FROM ({query.replace(f'range({rows})', f'range({max(0, low - 2)}, {high + 2})')}) WHERE {within}"
-        )
-        for name, columns in (
-            ("predictions", "*"),
-            ("outcomes", "request_id, occurred_at + INTERVAL 1 HOUR AS observed_at, converted::INTEGER AS label"),
-        ):
-            path = root / "data" / name / f"{day:02d}.parquet"
-            engine.execute(f"COPY (SELECT {columns} FROM ({mine})) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
-    engine.execute(
-        f"""COPY (SELECT 'cost' AS experiment, unit_id, CASE version WHEN '1' THEN 'a' ELSE 'b' END AS variant,
-            min(occurred_at) AS exposed_at FROM '{root}/data/predictions/*.parquet'
-            WHERE occurred_at >= TIMESTAMPTZ '2025-03-01 00:00:00+00' AND occurred_at < TIMESTAMPTZ
-            '2025-03-31 00:00:00+00' GROUP BY ALL)
-        TO '{root}/data/exposures.parquet' (FORMAT parquet, COMPRESSION zstd)"""
-    )
-    two = "TIMESTAMPTZ '2025-04-02 00:00:00+00'"  # so that the last day is complete
-    engine.execute(
-        f"""COPY (SELECT * REPLACE ({two} AS occurred_at, 'last' AS request_id) FROM
-            '{root}/data/predictions/00.parquet' LIMIT 1)
-        TO '{root}/data/predictions/99.parquet' (FORMAT parquet)"""
-    )
-
-
-def write_definitions(root: Path) -> None:
-    for folder in ("models", "experiments", "data"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    (root / "toolkit.toml").write_text(SETTINGS)
-    (root / "models/shop.yml").write_text(MODEL)
-    (root / "metrics.yml").write_text(METRICS)
-    (root / "experiments/cost.yml").write_text(PLAN)
 
 
 # --- ways: each takes a file and gives what to do, and how to read the answer -----------------------------------------
@@ -251,15 +99,15 @@ def statistics_of(shift: float, shifts: Any, moments: Any, names: list[str]) -> 
     return found
 
 
-def wanted() -> list[tuple[str, list[str]]]:
-    """By metric its measures, numerator and denominator first."""
+def wanted() -> list[list[str]]:
+    """Of each metric its measures, numerator and denominator first."""
     covariates = [name for j in range(3) for name in (f"ps{j}", f"pn{j}")]
-    return [(f"{i}", [f"s{i}", f"n{i}", *covariates]) for i in range(4)]
+    return [[f"s{i}", f"n{i}", *covariates] for i in range(4)]
 
 
 def by_hand(path: Path) -> tuple[Callable[[], Any], Callable[[Any], list[float]]]:
-    pairs = sorted({tuple(sorted((a, b))) for _, names in wanted() for a in names for b in names})
-    measures = sorted({name for _, names in wanted() for name in names})
+    pairs = sorted({tuple(sorted((a, b))) for names in wanted() for a in names for b in names})
+    measures = sorted({name for names in wanted() for name in names})
     sums = [f"sum({name}) AS {name}" for name in measures]
     sums += [f"sum({a} * {b}) AS {a}__{b}" for a, b in pairs]
     query = (
@@ -272,7 +120,7 @@ def by_hand(path: Path) -> tuple[Callable[[], Any], Callable[[Any], list[float]]
 
     def answer(frame: Any) -> list[float]:
         numbers = []
-        for _, names in wanted():
+        for names in wanted():
             for day in (None, "2025-03-07"):
                 for variant in ("a", "b"):
                     here = frame[(frame["variant"] == variant) & ((frame["day"] == day) | (day is None))]
@@ -376,11 +224,6 @@ def be_process(name: str, path: str, tiny: str, runs: str) -> None:
         costs.append((time.process_time() - cpu, time.perf_counter() - start))
     cpu_s, wall_s = (statistics.median(part) for part in zip(*costs, strict=True))
     print(json.dumps([cpu_s, wall_s, highest_mib(), answer(found)]))
-
-
-def highest_mib() -> float:
-    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1024 if found else 0.0
 
 
 def run_process(*arguments: str) -> Any:

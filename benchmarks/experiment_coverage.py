@@ -22,11 +22,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import mmh3
 import numpy as np
 import pandas as pd
+from ways.tables import markdown
 
 from toolkit import data, experiments, stats
 from toolkit.examples import build_flights
@@ -320,13 +320,6 @@ def worst_disagreement(
     return worst
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows as Markdown."""
-    head = list(rows[0])
-    lines = [head, ["---"] * len(head), *([str(row[name]) for name in head] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def tally(names: pd.Series) -> str:
     """How often each name is on the runs' lists."""
     shares = names.explode().value_counts() / len(names)
@@ -357,7 +350,7 @@ def report(root: Path) -> bool:
                 "mean se / spread of the estimates": f"{found['se'].mean() / error:.3f}",
             }
         )
-    print(table(rows))
+    print(markdown(rows))
     print(
         f"\nAdjusted is for {' and '.join(units.covariates)}. Where a flight's two outcomes have little to do with "
         "each other (scoring time), part of the spread that the standard error allows for is not there: Neyman's "
@@ -374,7 +367,7 @@ def report(root: Path) -> bool:
             row | {f"called, 3 % of {name} lost": f"{found[f'{name}_lost'].mean():.1%}" for name in plan.variants}
         )
     heads = dict.fromkeys(name for row in rows for name in row)
-    print(table([{name: row.get(name, "0.0%") for name in heads} for row in rows]))
+    print(markdown([{name: row.get(name, "0.0%") for name in heads} for row in rows]))
 
     print(f"\nChecks that failed: {tally(runs['failed'])}. Not shown as the rule asks: {tally(runs['lacking'])}.")
 

@@ -18,9 +18,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+from ways.tables import markdown
 
 from toolkit import stats
 
@@ -316,13 +316,6 @@ def cost() -> list[dict[str, str]]:
     return rows
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows as Markdown."""
-    head = list(rows[0])
-    lines = [head, ["---"] * len(head), *(list(row.values()) for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def main() -> int:
     """Run everything; whether the promises hold."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
@@ -334,15 +327,15 @@ def main() -> int:
         f"{error(POWER, runs):.1%} of the power. The false alarms beside the bound for futility are those of a test "
         "that goes on in spite of it.\n"
     )
-    print(table(planned_looks(runs, promises)))
+    print(markdown(planned_looks(runs, promises)))
     print(f"\n# Looks that nobody planned\n\n{fine_runs:,} runs.\n")
-    print(table(unplanned_looks(fine_runs, promises)))
+    print(markdown(unplanned_looks(fine_runs, promises)))
     print(f"\n# Information that comes as it likes\n\n{PATTERNS} patterns of traffic a row, {runs:,} runs.\n")
-    print(table(uneven_traffic(runs, promises)))
+    print(markdown(uneven_traffic(runs, promises)))
     print(f"\n# Units: {UNITS} a day and variant, {unit_runs:,} experiments each\n")
-    print(table(units(unit_runs)))
+    print(markdown(units(unit_runs)))
     print("\n# Cost\n")
-    print(table(cost()))
+    print(markdown(cost()))
     print("\nEvery promise holds." if not promises.broken else "\nBROKEN: " + "; ".join(promises.broken))
     return 1 if promises.broken else 0
 

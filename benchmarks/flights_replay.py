@@ -17,7 +17,6 @@ year takes more than 12 lines.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,10 +27,13 @@ from typing import Any, NamedTuple
 import duckdb
 import pandas as pd
 from scipy.stats import spearmanr
+from ways.late_labels import make_late
 
 import toolkit as tk
 from toolkit.signals.groups.harm import HarmScale, measure_harm
+from toolkit.signals.lifecycle.record import read_report
 from toolkit.signals.signal import Signal
+from toolkit.windows import parse_instant
 
 LABELS_LATE_DAYS = 30
 MATURE_DAYS = LABELS_LATE_DAYS + 1  # a flight is late within a day of its decision
@@ -70,23 +72,6 @@ def run(arguments: list[str], folder: Path) -> dict[str, Any]:
     done = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
-
-
-def make_late(root: Path) -> None:
-    """Every label of the workspace known so many days after its flight, and the model's file saying so."""
-    for file in sorted((root / "data" / "outcomes").glob("*.parquet")):
-        late = file.with_suffix(".late")
-        duckdb.sql(
-            f"COPY (SELECT * REPLACE (observed_at + INTERVAL {LABELS_LATE_DAYS} DAY AS observed_at) FROM '{file}') "
-            f"TO '{late}' (FORMAT parquet)"
-        )
-        late.replace(file)
-    path = root / "models" / "delay.yml"
-    text = path.read_text(encoding="utf-8")
-    changed = text.replace("maturity_days: 1 ", f"maturity_days: {MATURE_DAYS} ")
-    assert changed != text
-    path.write_text(changed, encoding="utf-8")
-    shutil.rmtree(root / "cache", ignore_errors=True)
 
 
 def realised(root: Path, month: Month, version: str, reference: tuple[datetime, datetime]) -> pd.DataFrame:
@@ -153,13 +138,10 @@ def severities(root: Path, month: Month) -> tuple[pd.Series, str, tuple[datetime
 def main() -> int:
     """Print what each month said, and how severity follows the realised loss."""
     with tempfile.TemporaryDirectory() as base:
-        root = Path(base) / "flights"
-        if len(sys.argv) > 1:
-            left_out = shutil.ignore_patterns("reports", "ledger", "cache")
-            shutil.copytree(Path(sys.argv[1]), root, ignore=left_out)
-        else:
-            run(["init", str(root), "--example", "flights"], Path(base))
-        make_late(root)
+        given = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(base) / "flights"
+        if len(sys.argv) == 1:
+            run(["init", str(given), "--example", "flights"], Path(base))
+        root = make_late(given, Path(base) / "late", late_days=LABELS_LATE_DAYS, maturity_days=MATURE_DAYS)
         pairs, lines, wrong_first = [], 0, []
         print("| month | first line | level | lines | new ones | realised excess loss per week |")
         print("|---|---|---|---|---|---|")
@@ -168,19 +150,20 @@ def main() -> int:
             asked = ["-p", f"as_of={month.as_of}", "-p", f"window_days={month.days}"]
             published = run(["run", "triage", *asked], root)
             results = json.loads((root / published["folder"] / "results.json").read_text(encoding="utf-8"))
-            groups = read_groups(results)
+            reported = read_report("", parse_instant(month.as_of), results)
+            assert reported is not None
+            groups = sorted(reported.groups, key=lambda group: group.rank)
             severity, version, reference = severities(root, month)
             table = realised(root, month, version, reference).assign(severity=severity, month=number).dropna()
             pairs.append(table)
-            new = sum(group["group_state"].startswith("new") for group in groups)
+            new = sum(group.state.startswith("new") for group in groups)
             lines += new
-            if number in CALIBRATION_FIRST and not any(k.startswith("calibration") for k in groups[0]["keys"]):
+            first = groups[0]
+            if number in CALIBRATION_FIRST and not any(key.startswith("calibration") for key in first.signals):
                 wrong_first.append(number)
             total = table[table.index.str.startswith("origin=")]["realised"].sum()
-            first = groups[0]
             print(
-                f"| {month.start:%B} | {first['group_title']} | {first['group_level']} | {len(groups)} | {new} | "
-                f"{total:.1f} |",
+                f"| {month.start:%B} | {first.title} | {first.level} | {len(groups)} | {new} | {total:.1f} |",
                 flush=True,
             )
     everything = pd.concat(pairs)
@@ -190,18 +173,6 @@ def main() -> int:
     print(f"severity {by_severity:.3f}, how far the temperature moved {by_drift:.3f}.")
     print(f"{lines} signal groups began in the year.")
     return int(by_severity < LEAST_CORRELATION or bool(wrong_first) or lines > MOST_LINES)
-
-
-def read_groups(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """The signal groups of a report, in order, with the keys of their signals."""
-    groups: dict[str, dict[str, Any]] = {}
-    for row in results["rows"]:
-        if row["statistic"].startswith("group_"):
-            groups.setdefault(row["key"], {"keys": []})[row["statistic"]] = row["value"]
-    for row in results["rows"]:
-        if row["statistic"] == "signal_group":
-            groups[row["value"]]["keys"].append(row["key"])
-    return sorted(groups.values(), key=lambda group: group["group_rank"])
 
 
 if __name__ == "__main__":

@@ -13,16 +13,17 @@ months have none, or when 300 labels a month give intervals that cover less than
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from ways.late_labels import make_late
 
 from toolkit import data, signals
 from toolkit.data import ModelDefinition, Source
@@ -65,25 +66,10 @@ class Month:
     said: str
     version: str
     published: dict[str, tuple[float, float]]
-    widths: dict[str, float]
     usual: dict[str, tuple[float, float]]
     truth: ScorePerformance
     cells: ScoreCells
     curve: Curve | None
-
-
-def make_late(root: Path, folder: Path) -> Path:
-    """A copy of the workspace whose labels come 30 days later, and whose model says so."""
-    shutil.copytree(root, folder, ignore=shutil.ignore_patterns("reports", "ledger", "cache"))
-    for path in (folder / "data" / "outcomes").glob("*.parquet"):
-        outcomes = pd.read_parquet(path)
-        outcomes["observed_at"] += pd.Timedelta(days=LATE_DAYS)
-        outcomes.to_parquet(path, index=False)
-    model = folder / "models" / "delay.yml"
-    text = model.read_text(encoding="utf-8")
-    waits = next(line for line in text.splitlines() if line.strip().startswith("maturity_days:"))
-    model.write_text(text.replace(waits, f"  maturity_days: {LATE_DAYS}"), encoding="utf-8")
-    return folder
 
 
 def look_up(source: Source, model: ModelDefinition, version: str, window: Window, *, served: bool) -> ScoreCells:
@@ -125,7 +111,7 @@ def months(root: Path) -> Iterator[Month]:
             version, window = "1", Window.last_days(LATE_DAYS, before=parse_instant(end))
             cells = look_up(source, model, version, window, served=True)
             usual = usual_way(source, model, version, cells)
-            yield Month(end, f"nothing: {err}", version, {}, {}, usual, realised_performance(cells), cells, None)
+            yield Month(end, f"nothing: {err}", version, {}, usual, realised_performance(cells), cells, None)
             continue
         cells = look_up(source, model, found.version, found.window, served=True)
         published = {
@@ -140,7 +126,6 @@ def months(root: Path) -> Iterator[Month]:
             found.text,
             found.version,
             published,
-            {key: high - low for key, (low, high) in published.items()},
             usual_way(source, model, found.version, cells),
             realised_performance(cells),
             cells,
@@ -168,9 +153,17 @@ def draw_labels(cells: ScoreCells, labels: int, rng: np.random.Generator) -> Sco
     )
 
 
-def powered(every: list[Month]) -> list[dict[str, object]]:
+class Powered(NamedTuple):
+    """Intervals from so many labels a month."""
+
+    labels: int
+    covered: float
+    mean_width: float
+
+
+def powered(every: list[Month]) -> list[Powered]:
     """Coverage and width of the accuracy by labels, over all months that have a calibration."""
-    rows: list[dict[str, object]] = []
+    rows = []
     for labels in LABELS:
         rng = np.random.default_rng(labels)
         covered, widths = [], []
@@ -184,14 +177,15 @@ def powered(every: list[Month]) -> list[dict[str, object]]:
                 assert found.ci_upper is not None
                 covered.append(found.ci_lower <= float(month.truth.accuracy or 0) <= found.ci_upper)
                 widths.append(found.ci_upper - found.ci_lower)
-        rows.append({"labels": labels, "covered": float(np.mean(covered)), "mean width": float(np.mean(widths))})
+        rows.append(Powered(labels, float(np.mean(covered)), float(np.mean(widths))))
     return rows
 
 
 def report(root: Path) -> bool:
     """Print what was found; whether it holds what it must."""
     with tempfile.TemporaryDirectory() as folder:
-        every = list(months(make_late(root, Path(folder) / "late")))
+        late = make_late(root, Path(folder) / "late", late_days=LATE_DAYS, maturity_days=LATE_DAYS)
+        every = list(months(late))
         labels = powered(every)
     print("# Labels 30 days late: what is said of a month at its end\n")
     print("| read on | version | accuracy: labels | published | CBPE ±3 SE |\n|---|---|---|---|---|")
@@ -209,7 +203,8 @@ def report(root: Path) -> bool:
     for metric in SCORES.quantities:
         published = [month for month in every if metric.key in month.published]
         inside = [_in(month.published[metric.key], getattr(month.truth, metric.key)) for month in published]
-        width = float(np.mean([month.widths[metric.key] for month in published] or [np.nan]))
+        ends = [month.published[metric.key] for month in published]
+        width = float(np.mean([high - low for low, high in ends] or [np.nan]))
         usual = [
             _in(month.usual[metric.key], getattr(month.truth, metric.key))
             for month in every
@@ -224,9 +219,9 @@ def report(root: Path) -> bool:
         print(f"> {month.said}\n")
     print(f"# Random labels: {DRAWS} draws a month\n\n| labels a month | covered | mean width |\n|---|---|---|")
     for row in labels:
-        print(f"| {row['labels']} | {row['covered']:.3f} | {row['mean width']:.3f} |")
-    needed = next(row for row in labels if row["labels"] == POWERED[0])
-    enough = float(str(needed["covered"])) >= POWERED[1] and float(str(needed["mean width"])) <= POWERED[2]
+        print(f"| {row.labels} | {row.covered:.3f} | {row.mean_width:.3f} |")
+    needed = next(row for row in labels if row.labels == POWERED[0])
+    enough = needed.covered >= POWERED[1] and needed.mean_width <= POWERED[2]
     return holds and silent <= ABSTAINING and enough
 
 

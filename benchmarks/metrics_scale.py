@@ -24,7 +24,6 @@ import importlib.util
 import json
 import math
 import os
-import re
 import shutil
 import statistics
 import subprocess
@@ -34,6 +33,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from ways.made_units import UNITS_SQL, chances
+from ways.process import highest_mib, install
 
 HERE = Path(__file__).resolve()
 ROWS = (1_000_000, 10_000_000, 100_000_000)
@@ -68,19 +70,6 @@ WAYS = {
 COMPARED = ("hand", "toolkit", "hand 20", "toolkit 20")
 """The ways that promises hold against each other, and those that 100 million rows are shown to."""
 
-UNITS_SQL = """
-SELECT unit, variant, country, (orders > 0)::INTEGER AS converted, orders, round(orders * price, 2) AS revenue,
-    sessions, orders_before, round(orders_before * price * (0.7 + 0.6 * u9), 2) AS revenue_before, sessions_before
-FROM (
-    SELECT *, (sessions * share * CASE WHEN variant = 'b' THEN 1.01 ELSE 1 END + u7)::BIGINT AS orders,
-        (sessions_before * share + u8)::BIGINT AS orders_before
-    FROM (
-        SELECT i AS unit, CASE WHEN u1 < 0.5 THEN 'a' ELSE 'b' END AS variant, floor(u2 * 20)::BIGINT AS country,
-            (1 + rate * -ln(u3))::BIGINT AS sessions, (1 + rate * -ln(u4))::BIGINT AS sessions_before,
-            0.05 + 0.4 * u5 AS share, exp(2 + 0.47 * ln(u6 / (1 - u6))) AS price, u7, u8, u9
-        FROM (SELECT *, -ln(u10) - ln(u11) AS rate FROM ({chances}))
-    )
-)"""
 EVENTS_SQL = """
 SELECT 'u' || lpad((floor(u1 * {units})::BIGINT)::VARCHAR, 8, '0') AS unit_id,
     TIMESTAMPTZ '2025-03-01 00:00:00+00' + to_microseconds((i * {step})::BIGINT) AS occurred_at,
@@ -99,12 +88,6 @@ class Cost(NamedTuple):
 
 
 # --- data -----------------------------------------------------------------------------------------------------------
-
-
-def chances(rows: int) -> str:
-    """Rows of `i` with independent numbers u1 … u11 between 0 and 1."""
-    numbers = ", ".join(f"((hash(i * 16 + {k}) >> 11) + 0.5) / 9007199254740992 AS u{k}" for k in range(1, 12))
-    return f"SELECT i, {numbers} FROM range({rows}) numbered(i)"
 
 
 def make(kind: str, rows: str, path: str) -> None:
@@ -176,12 +159,6 @@ def tree_cpu_s() -> float:
     return time.process_time() + ticks / TICKS_A_SECOND
 
 
-def highest_mib(pid: int) -> float:
-    """The most memory that a process ever had; what `resource` says may be its parent's. None of one that has ended."""
-    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) / 1024 if found else 0.0
-
-
 # --- the whole ------------------------------------------------------------------------------------------------------
 
 
@@ -202,19 +179,7 @@ def measure_in_turn(names: Iterable[str], path: Path, tiny: Path, *, runs: int, 
 def install_peers(folder: Path) -> dict[str, Path | str]:
     """Each peer's Python, or why there is none. DuckDB is of the version that the toolkit runs on."""
     engine = f"duckdb=={importlib.metadata.version('duckdb')}"
-    found: dict[str, Path | str] = {}
-    for peer, needs in PEERS.items():
-        python = folder / peer / "bin" / "python"
-        quiet: dict[str, Any] = {"capture_output": True, "text": True}
-        try:
-            subprocess.run([sys.executable, "-m", "venv", str(folder / peer)], check=True, **quiet)
-            pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-            subprocess.run([*pip, engine, *needs], check=True, **quiet)
-        except subprocess.CalledProcessError as err:
-            found[peer] = (err.stderr or err.stdout or "unknown").strip().splitlines()[-1]
-        else:
-            found[peer] = python
-    return found
+    return {peer: install(folder / peer, engine, *needs) for peer, needs in PEERS.items()}
 
 
 def pythons_of(name: str, peers: dict[str, Path | str]) -> Path | str:

@@ -18,7 +18,6 @@ recall at least 0.9, at most 0.05 of the confirmed false, no two of the first fi
 from __future__ import annotations
 
 import json
-import re
 import resource
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from ways.process import highest_mib, install, last_words
 
 HERE = Path(__file__).resolve()
 ROWS, TINY = 250_000, 20_000
@@ -42,7 +42,8 @@ LIFT, DAY_SD = 0.25, 0.02
 SHARES = 0.01, 0.08
 """How small and how large a planted segment is."""
 
-COLUMNS = ("carrier", "origin", "dest", "hour", "weekday", "distance", "temp", "wind")
+MEASURED = ("distance", "temp", "wind")
+COLUMNS = ("carrier", "origin", "dest", "hour", "weekday", *MEASURED)
 SETTINGS = 'schema_version = 2\nname = "segments"\n' + "".join(
     f'\n[tables.{name}]\npath = "{name}.parquet"\n' for name in ("predictions", "outcomes")
 )
@@ -138,7 +139,7 @@ def plant(rng: np.random.Generator, frame: pd.DataFrame, now: np.ndarray, count:
 
 def condition(rng: np.random.Generator, frame: pd.DataFrame, now: np.ndarray, column: str) -> Any:
     """A value; of numbers the highest or lowest sixth, as the reference period has it."""
-    if column in {"distance", "temp", "wind"}:
+    if column in MEASURED:
         edges = frame.loc[~now, column].quantile([1 / 6, 5 / 6])
         return [(-np.inf, float(edges.iloc[0])), (float(edges.iloc[1]), np.inf)][rng.integers(2)]
     return frame[column].iloc[rng.integers(len(frame))]
@@ -183,21 +184,19 @@ def be_ours(folder: Path, tiny: Path) -> dict[str, Any]:
         wall, cpu = time.perf_counter(), time.process_time()
         found = find_segments(source, observed)
         costs.append((time.perf_counter() - wall, time.process_time() - cpu))
-    peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
     again = sorted(costs[1:])[1]
     return {
         "first_wall_s": costs[0][0],
         "wall_s": again[0],
         "cpu_s": again[1],
-        "gib": int(peak[1]) / 2**20 if peak else 0.0,
+        "gib": highest_mib() / 1024,
         "looked_at": found.looked_at,
     }
 
 
-def found_masks(made: Made, found: Any) -> list[np.ndarray]:
-    """The current requests of each confirmed segment, most impact first."""
-    return [meets(made.rows, {c: read_value(made.rows[c], v) for c, v in each.conditions}) & made.rows["now"].to_numpy()
-            for each in found.found]  # fmt: skip
+def within(rows: pd.DataFrame, segment: Any) -> np.ndarray:
+    """Which requests a confirmed segment has."""
+    return meets(rows, {column: read_value(rows[column], label) for column, label in segment.conditions})
 
 
 def read_value(column: pd.Series, label: str) -> Any:
@@ -226,7 +225,7 @@ class Outcome(NamedTuple):
 def judge(made: Made, found: Any) -> Outcome:
     """Hold what was confirmed against what was planted and against the true chances."""
     now = made.rows["now"].to_numpy()
-    masks = found_masks(made, found)
+    masks = [within(made.rows, each) & now for each in found.found]  # most impact first
     truth = [meets(made.rows, each) & now for each in made.planted]
     recalled = sum(any(jaccard(each, mask) >= 0.5 for mask in masks) for each in truth)
     inexact = sum(all(jaccard(each, mask) < 0.5 for each in truth) for mask in masks)
@@ -238,7 +237,7 @@ def judge(made: Made, found: Any) -> Outcome:
 def true_rise(made: Made, each: Any) -> float:
     """How much more the expected loss of a segment rose than that of all other requests, less what days add to all."""
     rows = made.rows
-    own = meets(rows, {c: read_value(rows[c], v) for c, v in each.conditions})
+    own = within(rows, each)
     means = rows.groupby([rows["now"].to_numpy(), own])["expected"].mean()
     rise = (means[True, True] - means[False, True]) - (means[True, False] - means[False, False])
     # Which days and scores a segment's requests happen to have moves the expected loss by about this much.
@@ -260,9 +259,8 @@ def be_peer(folder: Path) -> None:
     finder = Slicefinder(alpha=0.95, k=5, max_l=3, min_sup=100, verbose=False)
     finder.fit(codes, losses)
     cost = time.perf_counter() - wall, time.process_time() - cpu
-    peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
     slices = [[None if value is None else int(value) for value in line] for line in finder.top_slices_]
-    print(json.dumps({"wall_s": cost[0], "cpu_s": cost[1], "gib": int(peak[1]) / 2**20 if peak else 0, "of": slices}))
+    print(json.dumps({"wall_s": cost[0], "cpu_s": cost[1], "gib": highest_mib() / 1024, "of": slices}))
 
 
 def run_peer(folder: Path, made: Made) -> dict[str, Any] | str:
@@ -270,22 +268,19 @@ def run_peer(folder: Path, made: Made) -> dict[str, Any] | str:
     rows = made.rows[made.rows["now"]]
     codes = pd.DataFrame(
         {
-            name: pd.qcut(rows[name], 6, labels=False)
-            if name in {"distance", "temp", "wind"}
-            else rows[name].factorize()[0]
+            name: pd.qcut(rows[name], 6, labels=False) if name in MEASURED else rows[name].factorize()[0]
             for name in COLUMNS
         }
     ).to_numpy()
     np.savez(folder / "peer.npz", codes=codes, losses=rows["loss"].to_numpy())
-    python = folder / "venv" / "bin" / "python"
-    quiet: dict[str, Any] = {"capture_output": True, "text": True}
+    python = install(folder / "venv", *PEER, "pandas")
+    if isinstance(python, str):
+        return python
     try:
-        subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True, **quiet)
-        pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", *PEER, "pandas"]
-        subprocess.run(pip, check=True, **quiet)
-        done = subprocess.run([str(python), str(HERE), "--peer", str(folder)], check=True, **quiet)
+        command = [str(python), str(HERE), "--peer", str(folder)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as err:
-        return (err.stderr or err.stdout or f"ended with {err.returncode}").strip().splitlines()[-1]
+        return last_words(err)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     masks = [
         np.all([codes[:, at] == value for at, value in enumerate(line) if value is not None], axis=0)

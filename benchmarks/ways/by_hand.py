@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ways import process
+
 Way = Callable[[Path], tuple[Callable[[], Any], Callable[[Any], Any]]]
 Sums = dict[str, Any]
 
@@ -22,11 +24,8 @@ PAIRS = (
 
 
 def open_engine() -> Any:
-    import duckdb
-
-    connection = duckdb.connect(config={"threads": 1})
-    connection.execute("SET TimeZone = 'UTC'; SET memory_limit = '1GiB'")
-    return connection
+    """With the memory that the toolkit's has."""
+    return process.open_engine(memory_limit="1GiB")
 
 
 def group_sums(keys: Sequence[str] = ()) -> Way:
