@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
+
+import pandas as pd
 
 from toolkit.data import imports
 from toolkit.data.column_facts import look_at_file
-from toolkit.data.imports import import_file
+from toolkit.data.imports import Imported, import_file
 from toolkit.data.mapping import TableMapping, Wishes, guess_mapping
 from toolkit.data.own_files import open_engine, open_file
-from toolkit.workspace import open_workspace
+from toolkit.workspace import Workspace, open_workspace
 
+Import = Callable[..., Imported]
+SETTINGS = """\
+schema_version = 2
+name = "own"
+[tables.predictions]
+path = "data/predictions"
+[tables.outcomes]
+path = "data/outcomes"
+"""
+HEADER = "id,ts,score,region"
+GOOD = [
+    f"r{number},2026-01-{1 + number // 4:02d}T{number % 4:02d}:00:00Z,0.{1 + number % 9},north" for number in range(40)
+]
 NOTHING_SAID = Wishes()
 
 
@@ -30,3 +46,14 @@ def import_and_die(root: Path, file: Path, step: str) -> None:
 
     setattr(imports._Run, step, die)
     import_file(open_workspace(root), map_file(file, "predictions"))
+
+
+def rows(workspace: Workspace, table: str = "predictions") -> pd.DataFrame:
+    """All that was imported into a table."""
+    files = sorted((workspace.root / "data" / table).rglob("*.parquet"))
+    return pd.concat([pd.read_parquet(file) for file in files], ignore_index=True) if files else pd.DataFrame()
+
+
+def reasons(imported: Imported) -> dict[str, int]:
+    """Why rows were left out, and how many."""
+    return {each.reason: each.rows for each in imported.quarantined}

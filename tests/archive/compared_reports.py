@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.archive import Reference, report_folder
+from toolkit.archive.changes import Tolerance
 from toolkit.digests import digest_bytes, document_bytes
 from toolkit.display import Picture, notice
 from toolkit.records import ResultRow
 from toolkit.workspace import Workspace, open_workspace
 
 SETTINGS = 'schema_version = 2\nname = "compared"\n\n[tables]\n'
+EXACT = Tolerance(0, 0)
 APRIL, MAY = "2013-04-01 … 2013-04-30", "2013-05-01 … 2013-05-31"
 SCRIPT = "<script>document.title = 'ran'</script>"
 

@@ -10,55 +10,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
-from fsspec.spec import AbstractFileSystem
-from moto.server import ThreadedMotoServer
-from synthetic_archive import SETTINGS, make_archive, write_version
+from remote_archives import in_memory, make
+from synthetic_archive import write_version
 
 from toolkit.archive import Reference, list_reports, reconcile, report_folder, search_reports, verify_all
 from toolkit.archive.remote import pull_reports, push_reports
-from toolkit.archive.remote_store import Store, check_exclusive, open_store
+from toolkit.archive.remote_store import Store, open_store
 from toolkit.archive.retention import prune
 from toolkit.archive.tombstones import PRUNED, list_tombstones, read_tombstone
 from toolkit.archive.versions import PUBLISHED, tombstone_path
 from toolkit.digests import digest_file, document_bytes
-from toolkit.errors import ArchiveError, DefinitionError, MissingExtraError, UnknownNameError
+from toolkit.errors import UnknownNameError
 from toolkit.ledger import open_ledger
 from toolkit.workspace import Workspace, open_workspace
 
 DELAY = Reference("triage", "model-000")
-_BUCKETS = count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """A local server that speaks S3; dummy credentials are in the environment, as for any other."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            patch.delenv(name)
-        patch.setenv("AWS_ACCESS_KEY_ID", "dummy")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "dummy")
-        patch.setenv("AWS_CONFIG_FILE", os.devnull)
-        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-        moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        moto.start()
-        yield f"http://127.0.0.1:{moto.get_host_and_port()[1]}"
-        moto.stop()
-
-
-@pytest.fixture
-def bucket(server: str) -> str:
-    """`[archive]` of a fresh bucket on that server."""
-    name = f"reports-{next(_BUCKETS)}"
-    fsspec.filesystem("s3", endpoint_url=server, skip_instance_cache=True).mkdir(name)
-    return f'[archive]\nremote = "s3://{name}/team"\n[archive.options]\nendpoint_url = "{server}"\n'
 
 
 @pytest.fixture(params=["file", "memory", pytest.param("s3", marks=pytest.mark.slow)])
@@ -67,12 +39,7 @@ def remote(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "s3":
         settings: str = request.getfixturevalue("bucket")
         return settings
-    url = f"file://{tmp_path / 'remote'}" if request.param == "file" else f"memory://remote-{next(_BUCKETS)}"
-    return f'[archive]\nremote = "{url}"\n'
-
-
-def make(root: Path, remote: str, **more: Any) -> Workspace:
-    return make_archive(root, settings=SETTINGS + remote, templates=["triage"], **more)
+    return in_memory() if request.param == "memory" else f'[archive]\nremote = "file://{tmp_path / "remote"}"\n'
 
 
 def files_of(workspace: Workspace) -> dict[str, bytes]:
@@ -277,7 +244,7 @@ DIGEST = "sha256:" + "0" * 64
 def test_nothing_that_is_not_whole_is_pulled(
     tmp_path: Path, damage: Callable[[Store, dict[str, Any]], None], told: str
 ) -> None:
-    remote = f'[archive]\nremote = "memory://remote-{next(_BUCKETS)}"\n'
+    remote = in_memory()
     ours = make(tmp_path / "ours", remote, subjects=1, versions=1)
     push_reports(ours)
     with open_store(ours) as store:
@@ -293,7 +260,7 @@ def test_nothing_that_is_not_whole_is_pulled(
 
 
 def test_keys_that_lead_elsewhere_are_not_looked_at(tmp_path: Path) -> None:
-    remote = f'[archive]\nremote = "memory://remote-{next(_BUCKETS)}"\n'
+    remote = in_memory()
     ours = make(tmp_path / "ours", remote, subjects=1, versions=1)
     manifest = (report_folder(ours, DELAY.at(1)) / "manifest.json").read_bytes()
     with open_store(ours) as store:
@@ -372,112 +339,10 @@ def test_two_archives_that_push_the_same_numbers_at_once_never_mix(bucket: str, 
             assert page == f"<title>{workspace.root.name}</title>"
 
 
-def test_the_server_answers_that_a_key_is_taken(bucket: str, tmp_path: Path) -> None:
-    with open_store(make(tmp_path / "ours", bucket, subjects=0)) as store:
-        assert [store.create("reports/a", b"1"), store.create("reports/a", b"2")] == [True, False]
-        assert store.get(["reports/a", "reports/b"]) == {"reports/a": b"1"}
-
-
-def test_a_store_that_overwrites_is_not_used(bucket: str, tmp_path: Path) -> None:
-    with open_store(make(tmp_path / "ours", bucket, subjects=0)) as store:
-        put = type(store.files).pipe_file
-
-        class Careless:
-            """A server that takes no notice of the condition."""
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(store.files, name)
-
-            def pipe_file(self, path: str, data: bytes, mode: str) -> None:
-                put(store.files, path, data)
-
-        with pytest.raises(ArchiveError) as raised:
-            check_exclusive(Store(store.url, Careless(), store.root))
-    assert str(raised.value) == (
-        f"{store.url} cannot create a file without overwriting one that is there, so two archives could overwrite each "
-        "other's reports; nothing was pushed. Use a store with conditional writes, such as S3, or a folder (file://)"
-    )
-
-
-def test_a_library_that_only_asks_first_is_not_used() -> None:
-    """What fsspec does for a library without a way of its own: look, then write."""
-    with pytest.raises(ArchiveError, match="^ftp://x cannot create a file without overwriting one that is there"):
-        check_exclusive(Store("ftp://x", AbstractFileSystem(), ""))
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (
-            "",
-            "toolkit.toml has no [archive], so there is no remote archive; say there where it lies, such as "
-            'remote = "s3://bucket/prefix"',
-        ),
-        ('[archive]\nremote = "s4://b"\n', "toolkit.toml:6: unknown protocol 's4'; allowed: "),
-        (
-            '[archive]\nremote = "bucket/prefix"\n',
-            "toolkit.toml:6: archive.remote is 'bucket/prefix': must be a URL, such as 's3://bucket/prefix' or "
-            "'file:///mnt/archive'",
-        ),
-    ],
-)
-def test_a_remote_archive_that_is_not_there_is_explained(tmp_path: Path, settings: str, message: str) -> None:
-    with pytest.raises(DefinitionError) as raised:
-        push_reports(make(tmp_path / "ours", settings, subjects=0))
-    assert str(raised.value).startswith(message)
-
-
-@pytest.mark.parametrize(
-    "options",
-    ['[archive.options]\nsecret = "hunter2"', '[archive.options.client_kwargs]\naws_access_key_id = "hunter2"'],
-)
-def test_a_credential_in_the_settings_is_refused_and_not_repeated(tmp_path: Path, options: str) -> None:
-    with pytest.raises(DefinitionError) as raised:
-        make(tmp_path / "ours", f'[archive]\nremote = "s3://bucket"\n{options}\n', subjects=0)
-    key = "archive.options.secret" if "secret =" in options else "archive.options.client_kwargs.aws_access_key_id"
-    assert str(raised.value) == (
-        f"toolkit.toml:8: {key} looks like a credential, and this file is shared; give it through the environment, "
-        "such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile"
-    )
-
-
-@pytest.mark.parametrize("url", ["s3://ada:hunter2@bucket/x", "https://host/x?sig=hunter2"])
-def test_a_credential_in_the_url_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
-    with pytest.raises(DefinitionError, match="archive.remote looks like a credential") as raised:
-        make(tmp_path / "ours", f'[archive]\nremote = "{url}"\n', subjects=0)
-    assert "hunter2" not in str(raised.value)
-
-
-@pytest.mark.slow  # the library tries several times
-def test_a_server_that_is_gone_is_explained(tmp_path: Path, server: str) -> None:
-    remote = '[archive]\nremote = "s3://bucket"\n[archive.options]\nendpoint_url = "http://127.0.0.1:9"\n'
-    with pytest.raises(ArchiveError) as raised:
-        pull_reports(make(tmp_path / "ours", remote, subjects=0))
-    assert str(raised.value).startswith("the remote archive s3://bucket failed (EndpointConnectionError: ")
-    assert str(raised.value).endswith(
-        "; what was transferred before stays. See that it is there and that the environment has its credentials, then "
-        "run the command again"
-    )
-
-
-def test_a_library_that_is_not_installed_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace = make(tmp_path / "ours", '[archive]\nremote = "s3://bucket"\n', subjects=0)
-    for module in ("s3fs", "fsspec.core"):
-        with monkeypatch.context() as patch:
-            patch.setitem(sys.modules, module, None)
-            patch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
-            with pytest.raises(MissingExtraError) as raised:
-                push_reports(workspace)
-            assert str(raised.value) == (
-                "the remote archive s3://bucket needs a library that is not installed; for S3 and for folders that is "
-                "the extra 's3': pip install 'improvement-toolkit[s3]'"
-            )
-
-
 def test_a_pull_that_died_before_the_ledger_was_told_is_finished_by_the_next_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remote = f'[archive]\nremote = "memory://remote-{next(_BUCKETS)}"\n'
+    remote = in_memory()
     push_reports(make(tmp_path / "ours", remote, subjects=1, versions=2))
     theirs = make(tmp_path / "theirs", remote, subjects=0)
 

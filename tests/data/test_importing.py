@@ -1,70 +1,22 @@
+"""Own rows become the contract's, each once: what is kept, what is left out and why, and nothing by halves."""
+
 from __future__ import annotations
 
-import gzip
 import json
 import multiprocessing
 import signal
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from file_imports import import_and_die, map_file
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from file_imports import GOOD, HEADER, SETTINGS, Import, import_and_die, map_file, reasons, rows
 
 from toolkit.data import open_source
-from toolkit.data.imports import RECORD, Imported, import_file
-from toolkit.data.mapping import Wishes
-from toolkit.data.own_files import open_file
-from toolkit.data.places import settings_for_import
+from toolkit.data.imports import RECORD, import_file
 from toolkit.errors import ArgumentError, ContractError
 from toolkit.windows import parse_instant
 from toolkit.workspace import Workspace, open_workspace
-
-Import = Callable[..., Imported]
-SETTINGS = """\
-schema_version = 2
-name = "own"
-[tables.predictions]
-path = "data/predictions"
-[tables.outcomes]
-path = "data/outcomes"
-"""
-HEADER = "id,ts,score,region"
-GOOD = [
-    f"r{number},2026-01-{1 + number // 4:02d}T{number % 4:02d}:00:00Z,0.{1 + number % 9},north" for number in range(40)
-]
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    (tmp_path / "w").mkdir()
-    (tmp_path / "w" / "toolkit.toml").write_text(SETTINGS, encoding="utf-8")
-    return open_workspace(tmp_path / "w")
-
-
-@pytest.fixture
-def bring(workspace: Workspace, tmp_path: Path) -> Import:
-    """Write these lines to a file and import it."""
-
-    def run(lines: list[str] | bytes, name: str = "own.csv", table: str = "predictions", **wishes: Any) -> Imported:
-        content = lines if isinstance(lines, bytes) else ("\n".join(lines) + "\n").encode()
-        (tmp_path / name).write_bytes(content)
-        return import_file(workspace, map_file(tmp_path / name, table, wishes=Wishes(**wishes)))
-
-    return run
-
-
-def rows(workspace: Workspace, table: str = "predictions") -> pd.DataFrame:
-    files = sorted((workspace.root / "data" / table).rglob("*.parquet"))
-    return pd.concat([pd.read_parquet(file) for file in files], ignore_index=True) if files else pd.DataFrame()
-
-
-def reasons(imported: Imported) -> dict[str, int]:
-    return {each.reason: each.rows for each in imported.quarantined}
 
 
 def test_rows_lie_by_utc_day_under_the_names_of_the_contract(bring: Import, workspace: Workspace) -> None:
@@ -218,43 +170,6 @@ def test_labels_in_words_are_one_and_zero(bring: Import, workspace: Workspace) -
     assert rows(workspace, "outcomes").set_index("request_id")["label"][["a", "b"]].tolist() == [1, 0]
 
 
-@pytest.mark.parametrize(
-    ("lines", "name"),
-    [
-        (
-            ["id;ts;score;region\r", "a;2026-01-01 00:00:00;0,25;north\r", 'b;2026-01-01 01:00:00;0,5;"a;b"\r'],
-            "own.csv",
-        ),
-        (["\ufeffid\tts\tscore\tregion", "a\t2026-01-01\t0.25\tnorth", 'b\t2026-01-01 01:00\t0.5\t"a;b"'], "own.tsv"),
-        (["id|ts|score|region", "a|2026-01-01 00:00:00|0.25|north", "b|2026-01-01 01:00:00|.5|a;b"], "own.txt"),
-        (
-            ['"id","ts","score","region"', '"a","2026-01-01","0.25","north"', '"b","2026-01-01T01:00Z","5e-1","a;b"'],
-            "own.csv",
-        ),
-        (
-            [
-                '{"id": "a", "ts": "2026-01-01", "score": 0.25, "region": "north"}',
-                '{"id": "b", "ts": "2026-01-01T01:00", "score": "0.5", "region": "a;b"}',
-            ],
-            "own.jsonl",
-        ),
-    ],
-    ids=["semicolons and commas", "tabs and a BOM", "bars", "all quoted", "JSON lines"],
-)
-def test_the_forms_of_files_give_the_same_rows(
-    bring: Import, workspace: Workspace, lines: list[str], name: str
-) -> None:
-    data = "".join(f"{line}\n" for line in lines).encode()
-    packed = gzip.compress(data, mtime=0)  # the same rows again: none is new
-    for content, called in ((data, name), (packed, name + ".gz")):
-        bring(content, called)
-        found = rows(workspace)
-        assert found["request_id"].tolist() == ["a", "b"]
-        assert found["score"].tolist() == [0.25, 0.5]
-        assert found["region"].tolist() == ["north", "a;b"]
-        assert found["occurred_at"].astype(str).str[:16].tolist() == ["2026-01-01 00:00", "2026-01-01 01:00"]
-
-
 def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
     lines = [f"r{n},2026-01-{1 + n % 28:02d}T00:00:00Z,0.5,{n % 7}" for n in range(3000)]
     (tmp_path / "own.csv").write_text("\n".join([HEADER, *lines, *lines[:9]]) + "\n", encoding="utf-8")
@@ -268,172 +183,6 @@ def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
         held.append({path.relative_to(root).as_posix(): path.read_bytes() for path in files})
     assert held[0] == held[1]
     assert len(held[0]) == 28 + len(["toolkit.toml", ".importing.lock", RECORD, "quarantine"])
-
-
-def test_newlines_in_quotes_stay_in_their_value(bring: Import, workspace: Workspace) -> None:
-    done = bring([HEADER, *GOOD, 'q,2026-01-02T00:00:00Z,0.5,"two\nlines, ""quoted"""'])
-    assert done.quarantined == ()
-    assert rows(workspace).set_index("request_id")["region"]["q"] == 'two\nlines, "quoted"'
-
-
-def test_parquet_keeps_its_values(workspace: Workspace, tmp_path: Path) -> None:
-    rng = np.random.default_rng(3)
-    frame = pd.DataFrame(
-        {
-            "id": [f"r{number}" for number in range(200)],
-            "ts": pd.date_range("2026-01-01", periods=200, freq="37min", tz="UTC") + pd.Timedelta(microseconds=123456),
-            "score": rng.random(200),
-            "vip": rng.random(200) < 0.5,
-        }
-    )
-    frame.loc[3, "score"] = float("nan")
-    frame.to_parquet(tmp_path / "own.parquet", index=False)
-    done = import_file(workspace, map_file(tmp_path / "own.parquet", "predictions"))
-    found = rows(workspace).set_index("request_id").loc[frame["id"]].reset_index()
-    assert done.rows == 200
-    assert (found["occurred_at"] == frame["ts"]).all()
-    assert found["score"].equals(frame["score"])
-    assert found["vip"].tolist() == frame["vip"].tolist()
-
-
-def test_lines_that_are_no_json_are_quarantined(bring: Import) -> None:
-    lines = [json.dumps({"id": f"r{n}", "ts": "2026-01-01T00:00:00Z", "score": 0.5, "x": {"y": 1}}) for n in range(20)]
-    done = bring([*lines, '{"id": "broken', "[1, 2]"], "own.jsonl")
-    assert (done.rows, reasons(done)) == (20, {"the line is no JSON object": 2})
-
-
-@pytest.mark.parametrize(
-    ("content", "name", "message"),
-    [
-        (b"", "own.csv", "own.csv: holds nothing"),
-        (b"id,ts,score\n", "own.csv", "own.csv: holds a header and no rows"),
-        (
-            b"a,2026-01-01,0.5\nb,2026-01-02,0.6\n",
-            "own.csv",
-            "own.csv: has no header: its first line looks like data (a,2026-01-01,0.5); write the names of the columns "
-            "above it",
-        ),
-        (
-            "id,ts,score,who\n1,2026-01-01,0.5,Jürgen\n".encode("latin-1"),
-            "own.csv",
-            "own.csv: is not UTF-8 text (line 2); save it as CSV UTF-8, or convert it: iconv -f WINDOWS-1252 -t UTF-8 "
-            "own.csv > utf8-own.csv",
-        ),
-        (
-            "id,ts\n1,2\n".encode("utf-16"),
-            "own.csv",
-            "own.csv: is not UTF-8 text (it is UTF-16); save it as CSV UTF-8, or convert it: iconv -f WINDOWS-1252 -t "
-            "UTF-8 own.csv > utf8-own.csv",
-        ),
-        (b"PK\x03\x04rest", "own.xlsx", "own.xlsx: is a spreadsheet or an archive; save it as CSV (UTF-8) first"),
-        (b"PK\x03\x04rest", "own.csv", "own.csv: is a spreadsheet or an archive; save it as CSV (UTF-8) first"),
-        (
-            b"id,ts\n",
-            "own.dat",
-            "own.dat: its form is not known; a name ends in .csv, .tsv, .txt, .jsonl, .ndjson, .json, .parquet, or in "
-            ".gz behind one of these",
-        ),
-        (
-            b"no parquet",
-            "own.parquet",
-            "own.parquet: is no Parquet file, whatever its name says; a name ends in .csv, .tsv, .txt, .jsonl, "
-            ".ndjson, .json, .parquet, or in .gz behind one of these",
-        ),
-        (
-            b'[{"id": 1}]',
-            "own.json",
-            "own.json: is one JSON list; one object a line is needed: jq -c '.[]' own.json > rows.jsonl",
-        ),
-        (b"not json\n", "own.jsonl", "own.jsonl: its first line is no JSON object: not json"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_refused_in_words(bring: Import, content: bytes, name: str, message: str) -> None:
-    with pytest.raises(ArgumentError) as refused:
-        bring(content, name)
-    assert str(refused.value) == message
-
-
-def test_a_wrong_encoding_far_down_is_found_too(bring: Import) -> None:
-    lines = [f"r{number},2026-01-01T00:00:00Z,0.5,{'x' * 40}" for number in range(20_000)]
-    content = "\n".join([HEADER, *lines, "late,2026-01-01T00:00:00Z,0.5,"]).encode() + b"J\xfcrgen\n"
-    with pytest.raises(ArgumentError, match=r"^own\.csv: is not UTF-8 text \(line 20002\); save it as CSV UTF-8"):
-        bring(content)
-
-
-def test_a_file_that_is_not_there_names_the_nearest(bring: Import, tmp_path: Path) -> None:
-    (tmp_path / "predictions.csv").touch()
-    with pytest.raises(ArgumentError, match=r"there is no such file\. Did you mean 'predictions\.csv'\?$"):
-        open_file(tmp_path / "predictoins.csv")
-
-
-def test_columns_are_told_apart_whatever_they_are_called(bring: Import, workspace: Workspace) -> None:
-    lines = [f"{number},r{number},2026-01-01T00:00:00Z,0.5,1,2,3" for number in range(20)]
-    bring([',id,ts,score,a "b" c,A,a', *lines])
-    assert [*rows(workspace).columns][-4:] == ["unnamed", 'a "b" c', "A", "a_2"]
-
-
-def test_clock_times_are_those_of_their_zone_and_changes_of_the_clock_are_counted(
-    bring: Import, workspace: Workspace
-) -> None:
-    times = ["2026-03-29 01:59:59", "2026-03-29 02:30:00", "2026-10-25 02:30:00", "2026-07-01 12:00:00"]
-    times += ["2026-10-25T02:30:00+02:00"]
-    done = bring([HEADER, *(f"r{n},{time},0.5,x" for n, time in enumerate(times))], timezone="Europe/Paris")
-    assert rows(workspace).set_index("request_id")["occurred_at"].astype(str).str[:19].sort_index().tolist() == [
-        "2026-03-29 00:59:59",
-        "2026-03-29 01:30:00",
-        "2026-10-25 01:30:00",
-        "2026-07-01 10:00:00",
-        "2026-10-25 00:30:00",
-    ]
-    assert done.notes == (
-        "rows with a time that the clocks of Europe/Paris skipped: 1, taken as if they had not been put on",
-        "rows with a time that the clocks of Europe/Paris showed twice: 1, taken as the later",
-    )
-
-
-@pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
-def test_zones_agree_with_pandas(bring: Import, workspace: Workspace, zone: str) -> None:
-    local = pd.date_range("2026-01-01 00:10", "2026-12-31", freq="61min")
-    expected = local.tz_localize(zone, ambiguous=np.zeros(len(local), bool), nonexistent="NaT")
-    lines = [f"r{number},{time},0.5,x" for number, time in enumerate(local)]
-    done = bring([HEADER, *lines], timezone=zone)
-    found = rows(workspace).set_index("request_id")["occurred_at"]
-    known = ~expected.isna()
-    ids = [f"r{number}" for number in range(len(local))]
-    assert (found.loc[ids].to_numpy()[known] == expected.tz_convert("UTC")[known].to_numpy()).all()
-    twice = local.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward").isna().sum()
-    counted = {"skipped": int((~known).sum()), "twice": int(twice)}
-    said = {
-        word: sum(int(note.split(": ")[1].split(",")[0]) for note in done.notes if word in note) for word in counted
-    }
-    assert said == counted
-
-
-@settings(max_examples=10)
-@given(
-    st.lists(
-        st.tuples(
-            st.floats(0, 1),
-            st.datetimes(pd.Timestamp("1990-01-01"), pd.Timestamp("2090-01-01")),
-            st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12),
-        ),
-        min_size=3,
-        max_size=30,
-    )
-)
-def test_what_a_csv_says_is_what_is_kept(tmp_path_factory: pytest.TempPathFactory, rows_given: list[Any]) -> None:
-    root = tmp_path_factory.mktemp("own")
-    (root / "toolkit.toml").write_text(SETTINGS, encoding="utf-8")
-    frame = pd.DataFrame(rows_given, columns=["score", "ts", "note"])
-    frame.insert(0, "id", [f"r{number}" for number in range(len(frame))])
-    frame["note"] = "(" + frame["note"] + ")"
-    frame.to_csv(root / "own.csv", index=False)
-    done = import_file(open_workspace(root), map_file(root / "own.csv", "predictions"))
-    found = rows(open_workspace(root)).set_index("request_id").loc[frame["id"]]
-    assert done.rows == len(frame)
-    assert found["score"].tolist() == frame["score"].tolist()
-    assert (found["occurred_at"].dt.tz_localize(None).to_numpy() == frame["ts"].to_numpy()).all()
-    assert found["note"].tolist() == frame["note"].tolist()
 
 
 def test_an_import_keeps_the_kinds_and_columns_that_are_there(bring: Import, workspace: Workspace) -> None:
@@ -489,58 +238,3 @@ def test_an_import_stays_within_its_memory(workspace: Workspace, tmp_path: Path)
         stream.writelines(line + "\n" for line in lines)
     done = import_file(workspace, map_file(tmp_path / "own.csv", "predictions"), memory_mib=128)
     assert done.rows == 1_000_000
-
-
-def settings_text(root: Path, table: str, text: str) -> str | None:
-    root.mkdir(exist_ok=True)
-    (root / "toolkit.toml").write_text('schema_version = 2\nname = "own"\n' + text, encoding="utf-8")
-    return settings_for_import(open_workspace(root), table)
-
-
-def test_the_settings_are_made_to_cover_what_is_imported(tmp_path: Path) -> None:
-    covered = ['"data/predictions"', '"data/**/*.parquet"', '"data/predictions/*/*.parquet"', '"data"']
-    for path in covered:
-        assert settings_text(tmp_path / "w", "predictions", f"[tables.predictions]\npath = {path}\n") is None
-    laid = '[tables.predictions]\n# mine\npath = "data/predictions/*.parquet"    # here\n'
-    changed = settings_text(tmp_path / "w", "predictions", laid)
-    assert str(changed).endswith('[tables.predictions]\n# mine\npath = "data/predictions"    # here\n')
-    added = settings_text(tmp_path / "w", "outcomes", laid)
-    assert str(added).endswith('# here\n\n[tables.outcomes]\npath = "data/outcomes"\n')
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            '[tables.predictions]\npath = "elsewhere/*.parquet"\n',
-            "[tables.predictions] in toolkit.toml has path 'elsewhere/*.parquet', which does not cover "
-            "data/predictions/; make it 'data/predictions'",
-        ),
-        (
-            '[sources.db]\nurl = "duckdb://x.duckdb"\n[tables.predictions]\nsource = "db"\ntable = "p"\n',
-            "predictions lies in p in source db ([tables.predictions] in toolkit.toml), where what is imported would "
-            "not be seen",
-        ),
-        (
-            '[tables.predictions]\npath = "data/predictions"\ncolumns = { score = "p" }\n',
-            "[tables.predictions] in toolkit.toml maps own names of columns, and what is imported has the contract's "
-            "names; put its mapping into --map and take it out there, or import into another workspace",
-        ),
-    ],
-)
-def test_a_table_where_imported_rows_would_not_be_read_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(ArgumentError) as refused:
-        settings_text(tmp_path / "w", "predictions", text)
-    assert str(refused.value) == message
-
-
-def test_imported_rows_do_not_hide_files_that_are_read_where_they_lie(tmp_path: Path) -> None:
-    folder = tmp_path / "w" / "data" / "predictions"
-    folder.mkdir(parents=True)
-    (folder / "old.csv").touch()
-    with pytest.raises(ArgumentError) as refused:
-        settings_text(tmp_path / "w", "predictions", '[tables.predictions]\npath = "data/predictions"\n')
-    assert str(refused.value) == (
-        "data/predictions/ holds files that are read where they lie (old.csv), and beside imported ones they would not "
-        "be; move them out of the workspace and import them too"
-    )
