@@ -12,7 +12,7 @@ from toolkit.signals.groups.groups import SignalGroups
 from toolkit.signals.groups.harm import HarmScale
 from toolkit.signals.groups.looked import Looked
 from toolkit.signals.groups.memory import GroupRule
-from toolkit.signals.lifecycle.lifecycle import SignalHistory
+from toolkit.signals.lifecycle.history import SignalHistory
 from toolkit.signals.signal import Kind, Signal
 from toolkit.stats import Estimate, from_standard_error
 from toolkit.windows import Window, parse_instant

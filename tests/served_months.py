@@ -28,9 +28,9 @@ path = "data/incidents.parquet"
 """
 
 
-def make_requests(change: Change | None = None, *, seed: int = 5) -> tuple[pd.DataFrame, pd.DataFrame]:
+def make_requests(change: Change | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predictions and outcomes. `change` gets one row per request (`day` from START, `chance` of a positive label)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(5)
     days = (END - START).days
     day = np.repeat(np.arange(days), PER_DAY)
     n = day.size
@@ -76,22 +76,14 @@ class Looked(NamedTuple):
     outcomes: pd.DataFrame
 
 
-def look_at(
-    root: Path,
-    change: Change | None = None,
-    *,
-    as_of: str = "2013-10-01",
-    window_days: int = 28,
-    marks: bool = False,
-    seed: int = 5,
-) -> Looked:
+def look_at(root: Path, change: Change | None = None, *, marks: bool = False) -> Looked:
     """Lay a workspace of such requests, and observe its last days; `marks`: with deployments and incidents."""
-    predictions, outcomes = make_requests(change, seed=seed)
+    predictions, outcomes = make_requests(change)
     workspace = write_workspace(root, predictions, outcomes).workspace
     if marks:
         workspace = _with_marks(root)
     source, model = open_source(workspace), load_model(workspace, "small")
-    observed = observe(workspace, source, model, as_of=as_of, window_days=window_days)
+    observed = observe(workspace, source, model, as_of="2013-10-01", window_days=28)
     return Looked(source, observed, predictions, outcomes)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,26 +31,23 @@ def case_of(key: str) -> dict[str, Any]:
     return next(case for case in CASES if case["id"] == key)
 
 
-def keyed(functions: Mapping[str, Function], *, without: Collection[str] = ()) -> list[Any]:
-    """The cases that an area's functions answer, as parameters of a test; `without`: ids with a test of their own."""
+def keyed(functions: Mapping[str, Function]) -> list[Any]:
+    """The cases that an area's functions answer, as parameters of a test."""
     return [
-        pytest.param(case, id=case["id"])
-        for case in CASES
-        if case["kind"] in functions and case["role"] in COMPARED and case["id"] not in without
+        pytest.param(case, id=case["id"]) for case in CASES if case["kind"] in functions and case["role"] in COMPARED
     ]
 
 
-def check_case(case: dict[str, Any], functions: Mapping[str, Function], *, left_out: Iterable[str] = ()) -> None:
-    """Assert by the case's role; `left_out` names numbers beside those of the method under test."""
+def check_case(case: dict[str, Any], functions: Mapping[str, Function]) -> None:
+    """Assert by the case's role, number by number."""
     found = functions[case["kind"]](case["inputs"])
     if case["role"] == "peer-wrong":
         assert not agrees(found, case["expected"], case["tolerance"]), found
         return
     expected = case["expected"]
     if isinstance(expected, dict):
-        compared = set(expected) - set(left_out)
-        assert compared
-        for name in sorted(compared):
+        assert expected
+        for name in sorted(expected):
             assert agrees(found[name], expected[name], case["tolerance"]), (name, found[name], expected[name])
     else:
         assert agrees(found, expected, case["tolerance"]), (found, expected)

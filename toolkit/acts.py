@@ -31,12 +31,10 @@ class Act(NamedTuple):
 
     Attributes
     ----------
-    concerns: whether a report with this manifest may be one for it.
     list_unread: the references of published reports for which it has not been done, oldest first.
-    record: does it for one report: its reference, manifest and results, and who.
+    record: does it for one report, if that is one for it: its reference, manifest and results, and who.
     """
 
-    concerns: Callable[[Mapping[str, Any]], bool]
     list_unread: Callable[[Ledger], list[str]]
     record: Callable[[Ledger, str, Mapping[str, Any], Mapping[str, Any], Actor], None]
 
@@ -44,16 +42,13 @@ class Act(NamedTuple):
 def _record_experiment(
     ledger: Ledger, reference: str, manifest: Mapping[str, Any], results: Mapping[str, Any], actor: Actor
 ) -> None:
-    experiments.record_report(ledger, experiments.Report(reference, manifest, results), actor)
+    if manifest["parameters"].get(experiments.EXPERIMENT):
+        experiments.record_report(ledger, experiments.Report(reference, manifest, results), actor)
 
 
-ACTS = (
-    Act(
-        lambda manifest: bool(manifest["parameters"].get(experiments.EXPERIMENT)),
-        experiments.list_unread,
-        _record_experiment,
-    ),
-    Act(lambda _: True, signals.list_unread, signals.record_report),  # which reports have signals, their results say
+_ACTS = (
+    Act(experiments.list_unread, _record_experiment),
+    Act(signals.list_unread, signals.record_report),
 )
 """Every kind, in the order in which they are done."""
 
@@ -65,11 +60,9 @@ def run_report(
     from toolkit.ledger import open_ledger
 
     published = publish_report(request, progress=progress, stop=stop)
-    acts = [act for act in ACTS if act.concerns(published.manifest)]
     workspace = open_workspace(request.workspace_root)
     with open_ledger(workspace.ledger) as ledger:
-        for act in acts:
-            _do(act, workspace, ledger, [str(published.reference)])
+        _do(_ACTS, workspace, ledger, str(published.reference))
     return published
 
 
@@ -83,14 +76,15 @@ def settle(workspace: Workspace) -> None:
 
     with open_ledger(workspace.ledger) as ledger:
         reconcile(workspace, ledger)
-        for act in ACTS:
-            _do(act, workspace, ledger, act.list_unread(ledger))
+        for act in _ACTS:
+            for reference in act.list_unread(ledger):
+                _do([act], workspace, ledger, reference)
 
 
-def _do(act: Act, workspace: Workspace, ledger: Ledger, references: Iterable[str]) -> None:
-    for reference in references:
-        try:
-            manifest, results = load_manifest(workspace, reference), load_results(workspace, reference)
-        except (ArchiveError, UnknownNameError):  # damaged, which `reports verify` tells, or pruned
-            continue
+def _do(acts: Iterable[Act], workspace: Workspace, ledger: Ledger, reference: str) -> None:
+    try:
+        manifest, results = load_manifest(workspace, reference), load_results(workspace, reference)
+    except (ArchiveError, UnknownNameError):  # damaged, which `reports verify` tells, or pruned
+        return
+    for act in acts:
         act.record(ledger, reference, manifest, results, current_actor())

@@ -96,10 +96,30 @@ class Window:
         return int(length) if length == int(length) else length
 
     @property
+    def first_day(self) -> date:
+        """The UTC day that it begins on."""
+        return self.start.astimezone(UTC).date()
+
+    @property
+    def last_day(self) -> date:
+        """The UTC day of its last moment."""
+        return (self.end - timedelta(microseconds=1)).astimezone(UTC).date()
+
+    @property
+    def dates(self) -> tuple[date, ...]:
+        """Every UTC day that has a moment of it, in order.
+
+        >>> [f"{day}" for day in Window.of("2030-02-27", "2030-03-01T06:00Z").dates]
+        ['2030-02-27', '2030-02-28', '2030-03-01']
+        """
+        first = self.first_day
+        return tuple(first + timedelta(days=ahead) for ahead in range((self.last_day - first).days + 1))
+
+    @property
     def label(self) -> str:
         """First and last day, as people say it; the instants when the window is not of whole days."""
         if self.start == start_of_day(self.start) and self.end == start_of_day(self.end):
-            return f"{self.start:%Y-%m-%d} … {self.end - timedelta(days=1):%Y-%m-%d}"
+            return f"{self.first_day} … {self.last_day}"
         return f"{format_instant(self.start)} … {format_instant(self.end)}"
 
     def __contains__(self, instant: datetime) -> bool:

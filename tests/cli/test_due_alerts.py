@@ -18,7 +18,7 @@ import toolkit.schedule
 from toolkit.archive import Reference, load_manifest, report_folder
 from toolkit.reports import Published, RunRequest
 from toolkit.schedule import run_due, send_alerts
-from toolkit.signals.lifecycle.lifecycle import load_history
+from toolkit.signals.lifecycle.history import load_history
 from toolkit.workspace import open_workspace
 
 Run = Callable[..., Any]

@@ -10,7 +10,7 @@ import pytest
 from made_signals import arrange, calibration, drift
 from published_signals import make_trial, publish_groups
 
-from toolkit.signals.lifecycle.lifecycle import load_history
+from toolkit.signals.lifecycle.history import load_history
 from toolkit.workspace import Workspace, open_workspace
 
 Run = Callable[..., Any]
@@ -47,9 +47,15 @@ def test_signals_are_listed_with_where_they_stand(call: Run, trial: Workspace) -
 
 
 def test_a_workspace_without_signals_says_so(call: Run, trial: Workspace) -> None:
+    (trial.root / "models" / "other.yml").write_text("key: other\n", encoding="utf-8")
     nothing = "no signal: no published report has seen one that goes on\n"
     assert call("signal", "list", "--model", "other").err == nothing
     assert call("signal", "list", "--as-of", "2013-04-01").err == nothing
+
+
+def test_a_model_that_is_not_there_is_told_from_one_without_signals(call: Run, trial: Workspace) -> None:
+    done = call("signal", "list", "--model", "dely")
+    assert (done.code, done.err) == (2, "error: unknown model 'dely'; allowed: delay. Did you mean 'delay'?\n")
 
 
 def test_an_acknowledgement_holds_from_the_report_on(call: Run, trial: Workspace) -> None:
@@ -89,7 +95,7 @@ def test_an_unknown_signal_names_the_nearest(call: Run, trial: Workspace) -> Non
         "error: unknown signal 'drift:tmp_f'; allowed: calibration, drift:temp_f. Did you mean 'drift:temp_f'?\n",
     )
     done = call("signal", "acknowledge", "calibration", "--model", "dely")
-    assert done.err == "error: unknown model with signals 'dely'; allowed: delay. Did you mean 'delay'?\n"
+    assert done.err == "error: unknown model 'dely'; allowed: delay. Did you mean 'delay'?\n"
 
 
 def test_a_key_of_two_models_needs_to_know_which(call: Run, trial: Workspace) -> None:

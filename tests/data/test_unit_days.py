@@ -189,20 +189,6 @@ def test_days_that_lack_are_built_in_runs_of_so_many_events(
         assert_same(read(TABLE, found), summed(frame))
 
 
-@pytest.mark.parametrize(
-    ("rows", "runs"),
-    [
-        ({}, []),
-        ({"2025-02-28": 9, "2025-03-01": 9}, [["2025-02-28"], ["2025-03-01"]]),
-        ({"2025-02-28": 4, "2025-03-01": 6}, [["2025-02-28", "2025-03-01"]]),
-        ({"2025-03-01": 1, "2025-03-03": 1}, [["2025-03-01"], ["2025-03-03"]]),
-        ({"2025-03-01": 99, "2025-03-02": 0, "2025-03-03": 1}, [["2025-03-01"], ["2025-03-02", "2025-03-03"]]),
-    ],
-)
-def test_a_run_has_no_gap_and_ten_rows(rows: dict[str, int], runs: list[list[str]]) -> None:
-    assert list(unit_days._runs(rows, 10)) == runs
-
-
 def test_the_same_events_give_the_same_bytes(frame: pd.DataFrame, tmp_path: Path) -> None:
     built = [
         TABLE.build(store(frame, tmp_path / f"{run}.parquet"), facts(frame), Cache(tmp_path / f"cache {run}"))

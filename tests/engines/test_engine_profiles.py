@@ -9,6 +9,7 @@ import pytest
 from engine_events import AS_OF, FIRST, MODEL, make_predictions
 
 from toolkit.metrics.profiles import ColumnCounts, ColumnEdges, collect_profiles, reference_edges
+from toolkit.metrics.profiles.scale import SHARES
 from toolkit.metrics.query import Population
 from toolkit.windows import Window
 
@@ -56,9 +57,8 @@ def test_a_spike_is_told_from_its_neighbours(engine: Any) -> None:
     """The literal of an edge is the very number, in every engine."""
     values = sorted(make_predictions()["latency_s"] * 1000)
     spikes = [value for value in values[::60] for _ in range(2)]
-    edges = ColumnEdges.of_quantiles(
-        "latency_ms", dict(zip([number / 21 for number in range(1, 21)], spikes, strict=True)) | _SHARES, n=1, bins=21
-    )
+    quantiles = dict(zip([number / 21 for number in range(1, 21)], spikes, strict=True)) | dict.fromkeys(SHARES, 0.0)
+    edges = ColumnEdges.of_quantiles("latency_ms", quantiles, n=1, bins=21)
     assert len(edges.point_masses) == 10
     found = collect_profiles(engine.source(), MODEL, [EVERY], {"latency_ms": edges}, as_of=AS_OF.to_pydatetime())
     assert found.population("every").total.columns["latency_ms"] == ColumnCounts.of(edges, values)
@@ -70,6 +70,3 @@ def test_a_tail_is_told_from_what_is_new(engine: Any, frame: pd.DataFrame) -> No
     counts = found.population("every").total.columns["region"]
     assert counts == ColumnCounts.of(edges, frame["region"].tolist())
     assert counts.unseen == int(frame["region"].isin(["Süd", "東京"]).sum())
-
-
-_SHARES = dict.fromkeys([0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99], 0.0)

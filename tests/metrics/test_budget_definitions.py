@@ -99,13 +99,13 @@ NO_SHARE = "leave out budget to hold the metric against its target alone"
             "    metric: error_rate\n",
             "",
             "objectives.yml:2: objectives.answered is {'model': 'small', 'business_outcome': 'People get an ans...: "
-            "an objective is about a metric or about what it watches: exactly one of the two keys",
+            "an objective is about a metric or about what it watches: exactly one of the keys metric and watch",
         ),
         (
             "    watch: freshness\n",
             "    watch: freshness\n    metric: brier\n",
             "objectives.yml:15: objectives.awake is {'watch': 'freshness', 'metric': 'brier', 'model': 'small...: "
-            "an objective is about a metric or about what it watches: exactly one of the two keys",
+            "an objective is about a metric or about what it watches: exactly one of the keys metric and watch",
         ),
         (
             "watch: freshness",

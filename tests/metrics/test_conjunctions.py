@@ -9,17 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from metrics.conftest import LATER, POPULATIONS
 
 from conftest import CURRENT_START, make_events, write_workspace
 from toolkit.data import load_model, open_source
 from toolkit.errors import ArgumentError
-from toolkit.metrics import Population, conjunctions, load_metrics
+from toolkit.metrics import conjunctions, load_metrics
 from toolkit.metrics.conjunctions import FREE, MOST_PATTERNS, Coding, Conjunctions
 from toolkit.metrics.query import Question
-from toolkit.windows import Window, parse_instant
 
-THEN = Population("reference", "1", Window.of("2013-03-01", "2013-04-01"), served_only=False)
-NOW = Population("current", "1", Window.of("2013-04-01", "2013-05-01"), served_only=True)
 CODINGS = (
     Coding("carrier", values=("A", "B")),
     Coding("temp_f", edges=(45.0, 52.5)),
@@ -64,8 +62,8 @@ class Small:
             open_source(self.workspace),
             model,
             metrics,
-            (THEN, NOW),
-            as_of=parse_instant("2014-01-01"),
+            POPULATIONS,
+            as_of=LATER,
             segments=columns,
         )
         return Conjunctions(question, CODINGS)

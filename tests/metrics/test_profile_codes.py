@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from math import prod
 
 import numpy as np
 import pandas as pd
 import pytest
+from metrics.conftest import LATER, POPULATIONS
 
 from conftest import make_events, write_workspace
 from toolkit.data import ModelDefinition, Source, load_model, open_source
@@ -18,10 +18,9 @@ from toolkit.metrics.query import Population
 from toolkit.windows import Window
 from toolkit.workspace import Workspace
 
-LATER = datetime(2014, 1, 1, tzinfo=UTC)
 WHOLE = Window.of("2013-03-01", "2013-05-01")
-REFERENCE = Population("reference", "1", Window.of("2013-03-01", "2013-04-01"), served_only=False)
-POPULATIONS = (
+REFERENCE = POPULATIONS[0]
+ASKED = (
     REFERENCE,
     Population("served", None, Window.of("2013-03-20", "2013-04-20"), served_only=True),
     Population("other", "2", WHOLE, served_only=False),
@@ -62,11 +61,11 @@ def opened(workspace: Workspace) -> tuple[Source, ModelDefinition, dict[str, Col
 def test_coded_days_give_the_same_profiles_as_the_table(opened) -> None:
     source, model, edges = opened
     codes = write_codes(source, model, WHOLE, edges, as_of=LATER, segments=["carrier", "gate"])
-    coded = codes.profiles(POPULATIONS, segments=["carrier", "gate"])
-    counted = collect_profiles(source, model, POPULATIONS, edges, as_of=LATER, segments=["carrier", "gate"])
+    coded = codes.profiles(ASKED, segments=["carrier", "gate"])
+    counted = collect_profiles(source, model, ASKED, edges, as_of=LATER, segments=["carrier", "gate"])
     assert coded.cells == counted.cells
     assert coded.population("served").total.columns["same"].most > 1
-    assert codes.profiles(POPULATIONS[:1]).total == counted.population("reference").total
+    assert codes.profiles([REFERENCE]).total == counted.population("reference").total
 
 
 def test_days_that_are_there_are_not_written_again(opened, monkeypatch) -> None:

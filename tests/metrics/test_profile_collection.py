@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from metrics.conftest import LATER, POPULATIONS
 
-from conftest import MODEL, make_events, write_workspace
+from conftest import make_events, write_workspace
 from toolkit.data import load_model, open_source
 from toolkit.errors import UnknownNameError
 from toolkit.metrics.profiles import (
@@ -28,9 +30,7 @@ from toolkit.metrics.query import Population
 from toolkit.windows import Window
 from toolkit.workspace import Workspace, open_workspace
 
-LATER = datetime(2014, 1, 1, tzinfo=UTC)
-REFERENCE = Population("reference", "1", Window.of("2013-03-01", "2013-04-01"), served_only=False)
-CURRENT = Population("current", "1", Window.of("2013-04-01", "2013-05-01"), served_only=True)
+REFERENCE, CURRENT = POPULATIONS
 COLUMNS = ("temp_f", "rain", "stops", "carrier", "tail_number", "wet", "seen_at", "only_later", "whole", "label")
 
 
@@ -156,8 +156,6 @@ def test_days_counted_together_or_in_short_runs_and_columns_in_bundles_give_the_
 
 def copy_of(workspace: Workspace, folder: Path) -> Workspace:
     """Another workspace over the same data, with nothing kept."""
-    import shutil
-
     shutil.copytree(workspace.root, folder / "copy", ignore=shutil.ignore_patterns("cache"))
     return open_workspace(folder / "copy")
 
@@ -350,4 +348,3 @@ def test_a_model_s_own_version_is_counted_alone(workspace, events) -> None:
     parts = [profiles.population(name).total for name in ("1", "2")]
     assert parts[0] + parts[1] == profiles.population("").total
     assert parts[1].rows == int((events[0]["version"] == "2").sum())
-    assert MODEL.startswith("key: small")

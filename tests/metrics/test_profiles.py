@@ -54,7 +54,6 @@ def test_no_requests_add_nothing() -> None:
     own = profile([(1.0, 1, 7, "c0", True)])
     assert Profile.empty() + own == own == own + Profile.empty()
     assert Profile.sum([]) == Profile.empty()
-    assert ColumnCounts.empty(EDGES["stops"]).n == 0
 
 
 def test_another_count_is_another_digest() -> None:

@@ -1,4 +1,4 @@
-"""Who is touched by week, against pandas; and what happened meanwhile."""
+"""Who is touched by week, against pandas."""
 
 from __future__ import annotations
 

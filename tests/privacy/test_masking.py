@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import DefinitionError
 from toolkit.privacy import Masked, load_exceptions, mask_personal_data, scan_text, smallest_cell, too_small
+from toolkit.workspace import open_workspace
 
 
 @pytest.mark.parametrize(
@@ -34,10 +37,6 @@ def test_what_may_be_shown_is_clean(words: list[str]) -> None:
 
 
 def test_how_small_a_group_may_be(small, tmp_path) -> None:
-    import shutil
-
-    from toolkit.workspace import open_workspace
-
     assert smallest_cell(small.workspace) == 5
     root = shutil.copytree(small.workspace.root, tmp_path / "own")
     (root / "privacy.yml").write_text("smallest_cell: 10\n")

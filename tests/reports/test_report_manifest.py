@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pinned_reports import git
 
 from toolkit import __version__
 from toolkit.reports import runner
@@ -12,11 +13,6 @@ from toolkit.workspace import open_workspace
 
 if TYPE_CHECKING:
     import pytest
-
-
-def git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@example.org", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def test_a_commit_is_found_with_whether_files_differ_from_it(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_an_absent_estimate_is_no_verdict(review):
     (reading,) = judge_objectives(review, load_objectives_of("small")).readings
     absent = stats.Estimate.absent("no request has a value", n=0, method="mean")
     assert reading.objective.met_by(absent) == "unclear"
-    unclear = type(reading)(reading.key, reading.objective, reading.metric, absent, "unclear")
+    unclear = type(reading)(reading.key, reading.objective, reading.about, absent, "unclear")
     assert unclear.evidence == "Brier score is absent: no request has a value; target at most 1"
 
 

@@ -20,7 +20,7 @@ from toolkit.ledger import open_ledger
 from toolkit.schedule import Delivery, QuietHours, load_alerts, send_alerts
 from toolkit.schedule.alerts import FAILED, SENT
 from toolkit.schedule.delivery import deliver, hide_pieces
-from toolkit.signals.lifecycle.lifecycle import ACKNOWLEDGED, load_history
+from toolkit.signals.lifecycle.history import ACKNOWLEDGED, load_history
 from toolkit.windows import parse_instant
 from toolkit.workspace import Actor, Workspace
 
@@ -305,7 +305,7 @@ def test_a_digest_of_a_published_report_goes_the_same_way(trial: Workspace, webh
     assert body["title"] == f"triage/delay@1: {headline}"
     assert body["message"].splitlines() == [
         headline,
-        "1. scores are 3.2 % too low on average (medium, 1 tolerances, new)",
+        "1. scores are 3.2 % too low on average (medium, 1 tolerance, new)",
         "2. temp_f moved (harm not measured, new)",
         "Report: triage/delay@1, https://reports.example.org/triage/delay@1",
     ]

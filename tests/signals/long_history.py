@@ -17,6 +17,7 @@ from toolkit.signals import Observation, observe
 START = pd.Timestamp("2013-03-01", tz="UTC")
 AS_OF = "2013-07-20"
 DAYS = 141
+PER_DAY = 80
 LABEL_DAYS = 10
 MATURITY_DAYS = 14
 WINDOW_FIRST, LAST_MATURE = 127, 126
@@ -44,13 +45,13 @@ class Laid:
         return self.truth[(self.truth["occurred_at"] >= first) & (self.truth["occurred_at"] < end)]
 
 
-def make_long(*, per_day: int = 80, seed: int = 5, gap: Callable[[np.ndarray], np.ndarray] | None = None) -> Events:
+def make_long(*, seed: int = 5, gap: Callable[[np.ndarray], np.ndarray] | None = None) -> Events:
     """Scores that mean what they say; `gap`: how much more often it happened, by number of the day."""
     rng = np.random.default_rng(seed)
-    day = np.repeat(np.arange(DAYS), per_day)
+    day = np.repeat(np.arange(DAYS), PER_DAY)
     count = day.size
     occurred_at = START + pd.to_timedelta(
-        day * 1440 + np.sort(rng.integers(0, 1440, (DAYS, per_day))).ravel(), unit="m"
+        day * 1440 + np.sort(rng.integers(0, 1440, (DAYS, PER_DAY))).ravel(), unit="m"
     )
     score = np.round(rng.beta(2, 3, count), 3).clip(0.01, 0.99)
     chance = score if gap is None else np.clip(score + gap(day), 0, 1)
@@ -98,13 +99,13 @@ def lay(
     return Laid(small, open_source(small.workspace), load_model(small.workspace, "small"), truth)
 
 
-def audited(number: int, *, seed: int = 1, of: Callable[[pd.DataFrame], Any] | None = None) -> Any:
-    """A change that makes the labels of `number` requests of the window known at once, drawn at random or from `of`."""
+def audited(number: int) -> Any:
+    """A change that makes the labels of `number` requests of the window, drawn at random, known at once."""
 
     def change(predictions: pd.DataFrame, outcomes: pd.DataFrame) -> Events:
         first, end = START + pd.Timedelta(days=WINDOW_FIRST), pd.Timestamp(AS_OF, tz="UTC")
         rows = predictions[(predictions["occurred_at"] >= first) & (predictions["occurred_at"] < end)]
-        drawn = (rows if of is None else rows[of(rows)]).sample(number, random_state=seed).index
+        drawn = rows.sample(number, random_state=1).index
         early = outcomes.index.isin(drawn)
         observed_at = outcomes["observed_at"].where(~early, predictions["occurred_at"] + pd.Timedelta(minutes=1))
         observed_at = observed_at.where(observed_at < end, outcomes["observed_at"])

@@ -32,9 +32,8 @@ def attributed(predictions: pd.DataFrame, *, moved: float = 0.0, since: str = "2
     return pd.concat([*parts, base], ignore_index=True)
 
 
-def shift(root: Path, attributions: pd.DataFrame | None, predictions: pd.DataFrame | None = None) -> AttributionShift:
-    made, outcomes = make_events()
-    small = write_workspace(root, made if predictions is None else predictions, outcomes)
+def shift(root: Path, attributions: pd.DataFrame | None, *, window_days: int = 29) -> AttributionShift:
+    small = write_workspace(root, *make_events())
     if attributions is not None:
         attributions.to_parquet(root / "data" / "attributions.parquet", index=False)
         with (root / "toolkit.toml").open("a") as settings:
@@ -43,7 +42,7 @@ def shift(root: Path, attributions: pd.DataFrame | None, predictions: pd.DataFra
 
     workspace = open_workspace(small.workspace.root)
     source = open_source(workspace)
-    observed = observe(workspace, source, load_model(workspace, "small"), as_of="2013-05-01", window_days=29)
+    observed = observe(workspace, source, load_model(workspace, "small"), as_of="2013-05-01", window_days=window_days)
     return attribution_shift(source, observed)
 
 
@@ -82,6 +81,16 @@ def test_shares_are_those_of_pandas(tmp_path: Path) -> None:
 
 
 def test_where_the_reference_has_none_it_is_the_days_before(tmp_path: Path) -> None:
+    predictions, _ = make_events()
+    found = shift(tmp_path, attributed(predictions, since="2013-04-01"), window_days=14)
+    assert found.compared_with == (
+        "the days before, 2013-04-02 … 2013-04-15 (the reference period has no attributions)"
+    )
+    assert found.shift.value is not None
+    assert min(found.requests) > 500
+
+
+def test_where_nothing_before_the_window_has_any_it_says_so(tmp_path: Path) -> None:
     predictions, _ = make_events()
     found = shift(tmp_path, attributed(predictions, since="2013-04-01"))
     assert found.reason == (

@@ -57,9 +57,9 @@ def at(text: str) -> pd.Timestamp:
     return pd.Timestamp(text, tz="UTC")
 
 
-def lay(root: Path, change: Change = unchanged, *, objectives: str = OBJECTIVES, requests: int = 12_000) -> Any:
+def lay(root: Path, change: Change = unchanged, *, objectives: str = OBJECTIVES) -> Any:
     """Two months of served requests, about eight an hour."""
-    predictions, outcomes = make_events(requests=requests)
+    predictions, outcomes = make_events(requests=12_000)
     small = write_workspace(root, *change(predictions.assign(served=True), outcomes))
     (root / "objectives.yml").write_text(objectives)
     return small.workspace

@@ -245,6 +245,16 @@ def test_a_version_without_mature_labels_has_no_estimate(tmp_path: Path) -> None
     assert "too few, or all alike, to calibrate scores by" in found.text
 
 
+def test_without_decisions_there_is_no_accuracy_and_the_figure_has_the_rest(tmp_path: Path) -> None:
+    def change(predictions: pd.DataFrame, outcomes: pd.DataFrame) -> Any:
+        return predictions.assign(decision=pd.array([None] * len(predictions), dtype="boolean")), outcomes
+
+    found = estimate(lay(tmp_path, make_long(), change=change))
+    assert number(found, "accuracy").published.reason == "no request has what it is made of"
+    assert number(found, "brier").published.value is not None
+    assert "Accuracy" not in found.plot().alt
+
+
 def test_the_window_may_be_longer_than_labels_take(steady: Laid) -> None:
     found = estimate(steady, window_days=28)
     assert found.window.label == "2013-06-22 … 2013-07-19"

@@ -27,7 +27,7 @@ def look(root: Path, events: Any, *, window_days: int = 28) -> Performance:
 def test_weeks_are_counted_back_from_the_end(tmp_path: Path) -> None:
     found = look(tmp_path, make_events(), window_days=25)
     brier = next(each for each in found.metrics if each.change.key == "brier")
-    assert [week.label for week in brier.weeks] == [
+    assert [week.window.label for week in brier.weeks] == [
         "2013-04-05 … 2013-04-08",
         "2013-04-09 … 2013-04-15",
         "2013-04-16 … 2013-04-22",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -221,6 +222,16 @@ def test_what_few_users_met_is_not_shown(tmp_path):
     rows = {row.statistic: row for row in found.to_rows() if row.key == hidden.key}
     assert (rows["users"].status, rows["users"].reason) == ("absent", "suppressed: fewer than 5 users")
     assert rows["requests"].value == hidden.requests
+
+
+def test_each_reason_for_not_showing_is_said(broken):
+    found = look(broken)
+    one, other = (
+        replace(error, fingerprint=None, reason=reason)
+        for error, reason in zip(found.errors, ("withheld: why", "suppressed: few"), strict=True)
+    )
+    text = replace(found, errors=(one, other, one)).text
+    assert text.endswith("Not shown: 2 messages (withheld: why), 1 message (suppressed: few).")
 
 
 def test_the_workspace_says_how_few_are_few(tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,8 @@ def test_each_number_by_pandas(planted: Any, root: Path) -> None:
     now, own = rows["occurred_at"] >= CURRENT_START, (rows["carrier"] == "B") & (rows["plan"] == "free")
     means = rows.groupby([now, own])["loss"].mean()
     top = planted.found[0]
-    assert top.n == (now & own).sum()
-    assert top.requests_per_week == pytest.approx(top.n / (29 / 7))
+    assert top.current.n == (now & own).sum()
+    assert top.requests_per_week == pytest.approx(top.current.n / (29 / 7))
     assert top.reference.value == pytest.approx(means[False, True])
     assert top.current.value == pytest.approx(means[True, True])
     assert top.per_week.value == pytest.approx((means[True, True] - means[False, True]) * top.requests_per_week)
@@ -205,3 +206,9 @@ def test_the_picture_says_what_it_shows(planted: Any) -> None:
     assert drawn.name == "segment_cover"
     assert "carrier=B, plan=free" in drawn.alt
     assert "(newly bad)" in drawn.alt
+
+
+def test_values_with_dollars_are_no_mathematics(planted: Any) -> None:
+    paid = replace(planted.newly_bad[0], conditions=(("price", "$_ to $^"),))
+    (drawn,) = replace(planted, newly_bad=(paid,)).to_pictures()
+    assert "price=$_ to $^" in drawn.alt

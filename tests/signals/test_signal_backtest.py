@@ -9,7 +9,7 @@ from made_signals import arrange, calibration, drift, segment
 
 from toolkit.errors import ArgumentError
 from toolkit.signals import AlertRule, PlantedFault, SignalGroups, backtest
-from toolkit.signals.lifecycle.lifecycle import MUTED, Mark
+from toolkit.signals.lifecycle.history import MUTED, SignalEvent
 from toolkit.windows import parse_instant
 
 KINDS = frozenset({"calibration", "drift", "segment"})
@@ -57,7 +57,7 @@ def test_a_rule_is_about_families_and_models() -> None:
 
 
 def test_nobody_is_told_of_what_was_muted() -> None:
-    mute = Mark(parse_instant("2013-05-08"), MUTED, "calibration", by="Ada", until=date(2013, 6, 30))
+    mute = SignalEvent(parse_instant("2013-05-08"), MUTED, "calibration", by="Ada", until=date(2013, 6, 30))
     assert alerts(HISTORY, AlertRule("medium"), said=[mute]) == []
 
 

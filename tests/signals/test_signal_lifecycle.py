@@ -9,38 +9,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_signals import arrange, calibration, drift
 
-from toolkit.signals.lifecycle.lifecycle import (
+from toolkit.signals.lifecycle.history import (
     ACKNOWLEDGED,
     MUTED,
     RECOVERED,
     SEEN,
-    Mark,
+    SignalEvent,
     SignalHistory,
-    fold_marks,
+    fold_events,
 )
 from toolkit.windows import parse_instant
 
 KEY = "calibration"
 
 
-def seen(day: str, key: str = KEY, window_days: int = 28) -> Mark:
-    return Mark(parse_instant(day), SEEN, key, report=f"triage/{day}@1", window_days=window_days)
+def seen(day: str, key: str = KEY, window_days: int = 28) -> SignalEvent:
+    return SignalEvent(parse_instant(day), SEEN, key, report=f"triage/{day}@1", window_days=window_days)
 
 
-def recovered(day: str) -> Mark:
-    return Mark(parse_instant(day), RECOVERED, KEY)
+def recovered(day: str) -> SignalEvent:
+    return SignalEvent(parse_instant(day), RECOVERED, KEY)
 
 
-def acknowledged(day: str) -> Mark:
-    return Mark(parse_instant(day), ACKNOWLEDGED, KEY, by="Ada")
+def acknowledged(day: str) -> SignalEvent:
+    return SignalEvent(parse_instant(day), ACKNOWLEDGED, KEY, by="Ada")
 
 
-def muted(day: str, until: str) -> Mark:
-    return Mark(parse_instant(day), MUTED, KEY, by="Ada", until=date.fromisoformat(until))
+def muted(day: str, until: str) -> SignalEvent:
+    return SignalEvent(parse_instant(day), MUTED, KEY, by="Ada", until=date.fromisoformat(until))
 
 
-def state(*marks: Mark, as_of: str = "2013-05-01") -> str:
-    (group,) = arrange(calibration(), history=SignalHistory("delay", marks), as_of=as_of).groups
+def state(*events: SignalEvent, as_of: str = "2013-05-01") -> str:
+    (group,) = arrange(calibration(), history=SignalHistory("delay", events), as_of=as_of).groups
     return group.said_of_it
 
 
@@ -71,9 +71,9 @@ def test_a_signal_that_came_back_has_returned_and_nobody_knows_of_it() -> None:
 
 
 def test_a_mute_holds_until_its_day_and_over_a_recovery() -> None:
-    marks = (seen("2013-04-01"), muted("2013-04-01", "2013-05-02"), recovered("2013-04-10"))
-    assert state(*marks) == "muted until 2013-05-02 by Ada"
-    assert state(*marks, as_of="2013-05-02") == "returned, for the 2nd time"
+    events = (seen("2013-04-01"), muted("2013-04-01", "2013-05-02"), recovered("2013-04-10"))
+    assert state(*events) == "muted until 2013-05-02 by Ada"
+    assert state(*events, as_of="2013-05-02") == "returned, for the 2nd time"
 
 
 def test_muted_groups_come_last_however_severe() -> None:
@@ -90,7 +90,7 @@ def test_a_group_with_a_new_signal_says_how_many() -> None:
 
 
 def test_a_group_of_which_one_signal_returned_has_returned() -> None:
-    back = (seen("2013-03-01", "drift:temp_f"), Mark(parse_instant("2013-04-01"), RECOVERED, "drift:temp_f"))
+    back = (seen("2013-03-01", "drift:temp_f"), SignalEvent(parse_instant("2013-04-01"), RECOVERED, "drift:temp_f"))
     (group,) = arrange(drift("temp_f"), drift("humidity"), history=SignalHistory("delay", back)).groups
     assert (group.state, group.said_of_it) == ("returned", "returned, for the 2nd time")
 
@@ -107,37 +107,37 @@ def test_what_was_looked_for_and_is_gone_has_recovered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "kinds"),
+    ("event", "kinds"),
     [
         (seen("2013-04-24"), frozenset({"drift"})),  # a report that does not look for it
         (seen("2013-04-24", window_days=7), frozenset({"calibration"})),  # nor one that looks at other days
         (seen("2013-05-01"), frozenset({"calibration"})),  # nor a second run for the same instant
     ],
 )
-def test_what_was_not_looked_for_has_not_recovered(mark: Mark, kinds: frozenset[str]) -> None:
-    assert arrange(history=SignalHistory("delay", (mark,)), kinds=kinds).recovered == {}
+def test_what_was_not_looked_for_has_not_recovered(event: SignalEvent, kinds: frozenset[str]) -> None:
+    assert arrange(history=SignalHistory("delay", (event,)), kinds=kinds).recovered == {}
 
 
-MARKS = st.lists(
+EVENTS = st.lists(
     st.tuples(st.integers(1, 28), st.sampled_from([SEEN, RECOVERED, ACKNOWLEDGED])),
     max_size=12,
-    unique_by=lambda m: m[0],
+    unique_by=lambda event: event[0],
 )
 
 
-@given(MARKS, st.randoms())
-def test_the_order_in_which_rows_were_written_does_not_matter(marks: list[tuple[int, str]], shuffled: object) -> None:
-    made = [Mark(parse_instant(f"2013-04-{day:02d}"), kind, KEY) for day, kind in marks]
+@given(EVENTS, st.randoms())
+def test_the_order_in_which_rows_were_written_does_not_matter(events: list[tuple[int, str]], shuffled: object) -> None:
+    made = [SignalEvent(parse_instant(f"2013-04-{day:02d}"), kind, KEY) for day, kind in events]
     again = list(made)
     shuffled.shuffle(again)
-    assert fold_marks(made) == fold_marks(again)
+    assert fold_events(made) == fold_events(again)
 
 
-@given(MARKS)
-def test_a_signal_is_active_exactly_from_seen_to_recovered(marks: list[tuple[int, str]]) -> None:
+@given(EVENTS)
+def test_a_signal_is_active_exactly_from_seen_to_recovered(events: list[tuple[int, str]]) -> None:
     active = False
-    for _, kind in sorted(marks):
+    for _, kind in sorted(events):
         active = {SEEN: True, RECOVERED: False}.get(kind, active)
-    made = [Mark(parse_instant(f"2013-04-{day:02d}"), kind, KEY) for day, kind in marks]
-    found = fold_marks(made).get(KEY)
+    made = [SignalEvent(parse_instant(f"2013-04-{day:02d}"), kind, KEY) for day, kind in events]
+    found = fold_events(made).get(KEY)
     assert (found.active if found else False) == active

@@ -10,7 +10,7 @@ from published_signals import make_trial, publish_groups
 
 from toolkit.acts import settle
 from toolkit.ledger import Entry, open_ledger, verify
-from toolkit.signals.lifecycle.lifecycle import ACKNOWLEDGED, RECOVERED, SEEN, load_history
+from toolkit.signals.lifecycle.history import ACKNOWLEDGED, RECOVERED, SEEN, load_history
 from toolkit.signals.lifecycle.record import READ, ReportedSignals, load_reported
 from toolkit.windows import parse_instant
 from toolkit.workspace import Actor, Workspace
@@ -98,9 +98,9 @@ def test_a_report_reads_nothing_that_was_recorded_after_its_run_began(
         before = ledger.position().sequence
     publish_groups(trial, arrange(calibration(), as_of="2013-04-24"))
     monkeypatch.setenv("TOOLKIT_LEDGER_SEQUENCE", str(before))
-    assert load_history(trial, "delay").marks == ()
+    assert load_history(trial, "delay").events == ()
     monkeypatch.delenv("TOOLKIT_LEDGER_SEQUENCE")
-    assert len(load_history(trial, "delay").marks) == 1
+    assert len(load_history(trial, "delay").events) == 1
 
 
 def test_a_report_that_was_reported_reads_back_as_it_was(trial: Workspace) -> None:
@@ -112,7 +112,7 @@ def test_a_report_that_was_reported_reads_back_as_it_was(trial: Workspace) -> No
 
 def test_the_history_is_of_one_model_also_where_its_name_begins_like_another(trial: Workspace) -> None:
     publish_groups(trial, arrange(calibration()))
-    assert load_history(trial, "del").marks == ()
+    assert load_history(trial, "del").events == ()
 
 
 def test_a_report_without_groups_is_looked_at_once(trial: Workspace) -> None:
@@ -151,4 +151,4 @@ def test_an_acknowledgement_holds_until_recovery(trial: Workspace) -> None:
         )
     (group,) = arrange(calibration(), history=load_history(trial, "delay")).groups
     assert group.said_of_it == "acknowledged by ana"
-    assert load_history(trial, "delay").marks[-1].reason == "retraining on Friday"
+    assert load_history(trial, "delay").events[-1].reason == "retraining on Friday"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import spatial
 from scipy import stats as scipy_stats
@@ -20,7 +20,6 @@ def two_sides(draw):
     return first, second
 
 
-@settings(deadline=None)
 @given(sides=two_sides())
 def test_two_ways_of_computing_each_divergence_agree(sides):
     p, q = (np.array(side) / sum(side) for side in sides)
@@ -32,7 +31,6 @@ def test_two_ways_of_computing_each_divergence_agree(sides):
     assert stats.psi(*sides).value == pytest.approx(there + back, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(sides=two_sides())
 def test_bounded_divergences_keep_their_bounds_and_do_not_depend_on_the_order(sides):
     for measure in (stats.js_distance, stats.hellinger, stats.total_variation, stats.l_infinity):

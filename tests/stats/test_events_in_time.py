@@ -29,7 +29,7 @@ def test_no_event_still_has_an_upper_end():
 
 
 def test_exposure_must_be_time():
-    with pytest.raises(ArgumentError, match=r"^exposure == 0, must be above 0$"):
+    with pytest.raises(ArgumentError, match=r"^exposure == 0, must be a number above 0$"):
         event_rate(3, 0)
 
 

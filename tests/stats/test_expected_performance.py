@@ -164,6 +164,7 @@ def test_an_interval_of_misses_covers() -> None:
 def test_a_last_miss_is_held_against_those_before() -> None:
     assert stats.stands_out([0.01, 0.02]).stands_out is None
     assert stats.stands_out([0.01, 0.02]).reason == "2 earlier windows are too few to know what is usual"
+    assert stats.stands_out([0.01]).reason == "1 earlier window is too few to know what is usual"
     assert stats.stands_out([0.0, 0.0, 0.01]) == (None, stats.critical_value(0.95, df=2), True, "")
     assert stats.stands_out([0.0, 0.0, 0.0]).reason == "no window was off at all"
     assert stats.stands_out([0.0, 0.0, 0.01], least_se=0.01).stands_out is False

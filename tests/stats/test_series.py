@@ -85,7 +85,7 @@ def test_trends_are_refused_with_their_reason():
     assert stats.sen_slope([1.0, 2.0]).reason == "a trend needs 3 values, given: 2"
     with pytest.raises(ArgumentError) as caught:
         stats.sen_slope([1, 2, 3], at=[1, 1, 2])
-    assert str(caught.value) == "at must ascend, and hold no value twice"
+    assert str(caught.value) == "at holds 1 after 1, must ascend and hold nothing twice"
 
 
 def test_a_false_trend_is_as_rare_among_days_that_are_alike():

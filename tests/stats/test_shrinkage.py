@@ -10,14 +10,14 @@ from toolkit.stats import EffectPrior, fit_effects
 
 
 def test_one_normal_shrinks_by_its_share_of_the_variance() -> None:
-    found = EffectPrior((0.0, 0.3), (0.0, 1.0), 50).shrink(0.5, 0.4)
+    found = EffectPrior((0.0, 0.3), (0.0, 1.0)).shrink(0.5, 0.4)
     kept = 0.3**2 / (0.3**2 + 0.4**2)
     assert found.value == pytest.approx(0.5 * kept)
     assert found.sd == pytest.approx(0.4 * kept**0.5)
 
 
 def test_the_posterior_is_what_integration_gives() -> None:
-    prior = EffectPrior((0.0, 0.1, 0.8), (0.0, 0.7, 0.3), 50)
+    prior = EffectPrior((0.0, 0.1, 0.8), (0.0, 0.7, 0.3))
     value, se = 0.6, 0.25
 
     def density(effect: float) -> float:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
@@ -14,7 +14,6 @@ sides = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), min_size=2
 )
 
 
-@settings(deadline=None)
 @given(pairs=sides)
 def test_homogeneity_equals_scipy(pairs):
     reference, current = zip(*pairs, strict=True)
@@ -31,7 +30,6 @@ def test_homogeneity_equals_scipy(pairs):
     assert found.smallest_expected == pytest.approx(plain.expected_freq.min())
 
 
-@settings(deadline=None)
 @given(
     values=st.tuples(
         st.lists(st.integers(-9, 9), min_size=1, max_size=60), st.lists(st.integers(-9, 9), min_size=1, max_size=60)
@@ -65,7 +63,6 @@ def test_the_p_value_of_the_lower_bound_is_the_largest_that_the_values_may_have(
         assert exact <= stats.ks_p(stats.ks_interval(*counts).lower, 2_000, 1_500)
 
 
-@settings(deadline=None)
 @given(pairs=sides, ordered=st.booleans())
 def test_merging_keeps_every_observation_and_leaves_no_sparse_cell(pairs, ordered):
     reference, current = zip(*pairs, strict=True)

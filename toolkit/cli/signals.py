@@ -13,7 +13,8 @@ from toolkit.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
     from toolkit.ledger import Ledger
-    from toolkit.signals.lifecycle.lifecycle import Standing
+    from toolkit.signals.lifecycle.history import Standing
+    from toolkit.workspace import Workspace
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="A signal, as 'toolkit signal list' shows it.")]
 Model = Annotated[str | None, typer.Option(metavar="MODEL", help="Only of this model.")]
@@ -70,9 +71,9 @@ def list_(
     from toolkit.workspace import open_workspace
 
     instant = datetime.now(UTC) if as_of is None else parse_instant(as_of, name="--as-of")
-    with open_ledger(open_workspace().ledger, create=False) as ledger:
-        found = [each for each in _list(ledger, instant) if model in {None, each.model}]
-    lines = [each.to_dict(instant) for each in found]
+    workspace = open_workspace()
+    with open_ledger(workspace.ledger, create=False) as ledger:
+        lines = [each.to_dict(instant) for each in _list(workspace, ledger, model=model, as_of=instant)]
     shown = [line for line in lines if all_ or line["state"] != "recovered"]
     if as_json:
         print_document({"as_of": format_instant(instant), "signals": shown})
@@ -87,7 +88,7 @@ def acknowledge(
     key: Key, *, model: Model = None, reason: Reason = "", as_of: AsOf = None, as_json: AsJson = False
 ) -> None:
     """Say that somebody knows of a signal: nobody is told of it again until it has recovered and come back."""
-    from toolkit.signals.lifecycle.lifecycle import ACKNOWLEDGED
+    from toolkit.signals.lifecycle.history import ACKNOWLEDGED
 
     _say(ACKNOWLEDGED, "acknowledged", key, model, as_of, {"reason": reason}, as_json=as_json)
 
@@ -102,7 +103,7 @@ def mute(
     as_json: AsJson = False,
 ) -> None:
     """Want no more of a signal before a day: reports show it last, and nobody is told of it."""
-    from toolkit.signals.lifecycle.lifecycle import MUTED
+    from toolkit.signals.lifecycle.history import MUTED
     from toolkit.windows import parse_instant
 
     day = parse_instant(until, name="--until")
@@ -114,13 +115,13 @@ def _say(
     kind: str, said: str, key: str, model: str | None, as_of: str | None, payload: Mapping[str, Any], *, as_json: bool
 ) -> None:
     from toolkit.ledger import open_ledger
-    from toolkit.signals.lifecycle.lifecycle import subject_of
+    from toolkit.signals.lifecycle.history import subject_of
     from toolkit.windows import format_instant, parse_instant
     from toolkit.workspace import current_actor, open_workspace
 
     workspace = open_workspace()
     with open_ledger(workspace.ledger) as ledger:
-        found = _find(ledger, key, model)
+        found = _find(workspace, ledger, key, model)
         last_seen = found.standing.last_seen
         assert last_seen is not None
         instant = last_seen if as_of is None else parse_instant(as_of, name="--as-of")
@@ -142,37 +143,38 @@ def _say(
         print_text(f"{found.model}/{key}: {said}, for reports as of {format_instant(instant)} and later")
 
 
-def _find(ledger: Ledger, key: str, model: str | None) -> _Listed:
+def _find(workspace: Workspace, ledger: Ledger, key: str, model: str | None) -> _Listed:
     """The one signal of this key that was ever seen."""
     from toolkit.checks import check_in
 
-    everything = _list(ledger, None)
-    of_model = [each for each in everything if model in {None, each.model}]
-    if model is not None and not of_model:
-        check_in(model, sorted({each.model for each in everything}), noun="model with signals")
-    found = [each for each in of_model if each.key == key]
-    if not found:
-        check_in(key, sorted({each.key for each in of_model}), noun="signal")
+    listed = _list(workspace, ledger, model=model, as_of=None)
+    check_in(key, {each.key for each in listed}, noun="signal")
+    found = [each for each in listed if each.key == key]
     if len(found) > 1:
         models = ", ".join(each.model for each in found)
         raise UnknownNameError(f"signal {key!r} is one of several models: {models}; say which with --model")
     return found[0]
 
 
-def _list(ledger: Ledger, as_of: datetime | None) -> list[_Listed]:
-    """Every signal that was seen by an instant, or ever, by model and key."""
-    from toolkit.signals.lifecycle.lifecycle import SEEN, fold_marks, read_history
+def _list(workspace: Workspace, ledger: Ledger, *, model: str | None, as_of: datetime | None) -> list[_Listed]:
+    """The signals of one model or of all that were seen by an instant, or ever, by model and key."""
+    from toolkit.checks import check_in
+    from toolkit.signals.lifecycle.history import SEEN, fold_events, read_history
 
     entries = [entry for entry in ledger.entries(kind=SEEN) if as_of is None or entry.effective_at <= as_of]
     entries.sort(key=lambda entry: entry.effective_at)
     seen = {entry.subject: entry.data for entry in entries}
+    models = {subject.partition("/")[0] for subject in seen}
+    if model is not None:
+        check_in(model, models.union(workspace.keys("models")), noun="model")
+        models &= {model}
     listed = []
-    for model in sorted({subject.partition("/")[0] for subject in seen}):
-        history = read_history(ledger, model)
-        standings = fold_marks(history.marks) if as_of is None else history.at(as_of)
+    for each in sorted(models):
+        history = read_history(ledger, each)
+        standings = fold_events(history.events) if as_of is None else history.at(as_of)
         listed += [
-            _Listed(model, key, standings[key], seen[f"{model}/{key}"])
+            _Listed(each, key, standings[key], seen[f"{each}/{key}"])
             for key in sorted(standings)
-            if f"{model}/{key}" in seen
+            if f"{each}/{key}" in seen
         ]
     return listed

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from toolkit.data.functions import seconds_of
 from toolkit.data.rules import Rule, any_broken
 from toolkit.digests import digest_value
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pandas as pd
 
+_WEEK_S = 7 * 86_400
 
 UNDATED = ""
 """The day of rows without a time: they belong to no window, and are counted all the same."""
@@ -126,6 +129,11 @@ def _sums(counts: Iterable[tuple[tuple[str, int], ...]]) -> dict[str, int]:
 def day_of(instants: Any) -> Any:
     """The UTC day of each instant as ISO text, on every engine; missing where the instant is."""
     return instants.truncate("D").cast("date").cast("string")
+
+
+def week_of(instants: Any, start: datetime, engine: str) -> Any:
+    """The number of each instant's week, from `start` on: 0 for the seven days that begin there."""
+    return ((seconds_of(instants, engine) - start.timestamp()) / _WEEK_S).floor().cast("int64")
 
 
 def facts_query(

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.checks import check_in
 from toolkit.data.cache import Cache
+from toolkit.data.days import day_runs, window_of_days
 from toolkit.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class UnitDays:
             self._check(events)
         paths = {day: self.path(day, facts.fingerprint, cache) for day, facts in sorted(days.items())}
         missing = {day: days[day].rows for day, path in paths.items() if not path.is_file()}
-        for run in _runs(missing, run_rows):
+        for run in day_runs(missing, most_rows=run_rows):
             rows = events(run[0], run[-1]) if callable(events) else events
             self._build_run(rows, run, {day: paths[day] for day in run}, cache)
         return paths
@@ -119,10 +119,9 @@ class UnitDays:
         """The unit-days from `first` to `last`, both included, as an expression over the events."""
         import ibis
 
-        start = datetime.combine(date.fromisoformat(first), datetime.min.time(), UTC)
-        end = datetime.combine(date.fromisoformat(last) + timedelta(days=1), datetime.min.time(), UTC)
+        window = window_of_days(first, last)
         # Bounds on the instant itself let the engine skip the files and row groups of other days.
-        rows = events.filter(events[self.time] >= start, events[self.time] < end)
+        rows = events.filter(events[self.time] >= window.start, events[self.time] < window.end)
         rows = rows.select(
             self.unit,
             *self.keys,
@@ -158,21 +157,6 @@ class UnitDays:
                 cache.publish(paths[day], partial(os.replace, source))
         finally:
             shutil.rmtree(staging)
-
-
-def _runs(rows: Mapping[str, int], most: int) -> Iterator[list[str]]:
-    """Days without a gap between them, in order, of `most` rows together or a single day."""
-    run: list[str] = []
-    held = 0
-    for day in sorted(rows):
-        follows = run and date.fromisoformat(day) - date.fromisoformat(run[-1]) == timedelta(days=1)
-        if run and (not follows or held + rows[day] > most):
-            yield run
-            run, held = [], 0
-        run.append(day)
-        held += rows[day]
-    if run:
-        yield run
 
 
 def _copy(sums: ir.Table, staging: Path, run: Sequence[str]) -> dict[str, Path]:

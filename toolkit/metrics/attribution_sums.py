@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from toolkit.data import Source
+from toolkit.data.facts import day_of
 from toolkit.windows import Window
 
 
@@ -41,7 +42,7 @@ def attribution_days(
     made = made.filter(made.model == model, made.version == version, ~made.error)
     rows = attributions.semi_join(made, "request_id")
     size = rows.value.abs()
-    sums = rows.group_by(day=rows.occurred_at.date().cast("string"), feature=rows.feature).aggregate(
+    sums = rows.group_by(day=day_of(rows.occurred_at), feature=rows.feature).aggregate(
         requests=rows.count(),
         size_sum=size.sum(),
         lowest=rows.value.min(),

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from toolkit.data.connections import Connection
+
 MISSING = "missing"
 """The condition for a value that is not there; `OTHER` is the one for a value that is none of those told apart."""
 
@@ -162,7 +164,7 @@ class Conjunctions:
         columns = range(len(self.codings))
         sets = [at for size in range(min(depth, len(columns)) + 1) for at in combinations(columns, size)]
         rows = _of_days(days)
-        if self._backend.name in GROUPING_SETS:
+        if self._connection.engine in GROUPING_SETS:
             groups = rows.select(*_names(columns), *_sums(), copy=False)
             tuples = [sge.Tuple(expressions=_names(each)) for each in sets]
             groups.set("group", sge.Group(grouping_sets=[sge.GroupingSets(expressions=tuples)]))
@@ -202,9 +204,13 @@ class Conjunctions:
         found = self._ask(sums.group_by(*map(_column, keys), copy=False), days=True)
         return found.sort_values(keys, ignore_index=True)
 
-    @cached_property
+    @property
+    def _connection(self) -> Connection:
+        return self.question.source.opened("predictions").connection
+
+    @property
     def _backend(self) -> Any:
-        return self.question.requests().get_backend()
+        return self._connection.backend
 
     @contextmanager
     def kept(self, rows: int) -> Iterator[Conjunctions]:
@@ -213,11 +219,10 @@ class Conjunctions:
         For as long as it lasts the embedded engine has them in a temporary table, unless they are too many for memory.
         Other engines, which may be asked to read and nothing else, code them each time.
         """
-        if self._backend.name != EMBEDDED or rows > MOST_KEPT:
+        if self._connection.engine != EMBEDDED or rows > MOST_KEPT:
             yield self
             return
-        connection = self.question.source.opened("predictions").connection
-        with connection.run(self.question.reading, self._requests.cache) as table:
+        with self._connection.run(self.question.reading, self._requests.cache) as table:
             yield replace(self, kept_as=self._backend.compile(table))
 
     @property

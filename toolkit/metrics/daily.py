@@ -11,11 +11,11 @@ the same sums whichever days are measured with it; elsewhere days are kept toget
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from toolkit.data import LABEL, label_arrivals
+from toolkit.data import label_arrivals
+from toolkit.data.days import window_of_days
 from toolkit.digests import digest_value
 from toolkit.metrics.kinds import CELL, MetricDefinition
 from toolkit.metrics.query import Population, Question, statement
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 Columns = dict[str, list[Any]]
 """A frame as JSON says it; NaN is None."""
 
-_DAY = timedelta(days=1)
 _TEXTS = {"population", "segment", "segment_value", "day"}
 
 
@@ -71,28 +70,30 @@ class Wanted(NamedTuple):
         return cls(days, {"ranks": whole} if question.ordered else {})
 
 
-def _day_keys(question: Question, population: Population) -> Iterable[tuple[str, dict[str, Any]]]:
-    """The days of a population, each with all that its sums depend on."""
-    source, window = question.source, population.window
-    own = [column for column in question.columns if column != LABEL]
+def day_fingerprints(question: Question, population: Population) -> dict[str, dict[str, Any]]:
+    """By day of a population all that its requests depend on, as the question reads them."""
+    source, window, own = question.source, population.window, question.prediction_columns
     made = source.day_fingerprints("predictions", own, as_of=question.as_of, start=window.start, end=window.end)
     labels: Mapping[str, str] = {}
     if question.labelled:
         arrivals = label_arrivals(source, model=question.model.key, columns=own, window=window, as_of=question.as_of)
         labels = arrivals.by_request_day()
-    adding = {key: metric for key, metric in question.metrics.items() if key not in question.ordered}
     asked = {
         "model": question.model.key,
         "version": population.version,
         "served_only": population.served_only,
-        "metrics": _asked(adding),
         "segments": list(question.segments),
         "named": {name: segment.model_dump_json() for name, segment in question.named.items()},
         "columns": list(question.columns),
     }
-    for day, fingerprint in made.items():
-        if day:
-            yield day, asked | {"predictions": fingerprint, "labels": labels.get(day)}
+    return {day: asked | {"predictions": made[day], "labels": labels.get(day)} for day in sorted(made) if day}
+
+
+def _day_keys(question: Question, population: Population) -> Iterable[tuple[str, dict[str, Any]]]:
+    """The days of a population, each with all that its sums depend on."""
+    adding = {key: metric for key, metric in question.metrics.items() if key not in question.ordered}
+    for day, made_of in day_fingerprints(question, population).items():
+        yield day, made_of | {"metrics": _asked(adding)}
 
 
 def _asked(metrics: Mapping[str, MetricDefinition]) -> dict[str, str]:
@@ -109,12 +110,7 @@ def _spans(missing: Iterable[str]) -> dict[str, Window]:
     for place in missing:
         day, _, population = place.partition(" ")
         days.setdefault(population, []).append(day)
-    return {population: _span(min(of_days), max(of_days)) for population, of_days in days.items()}
-
-
-def _span(first: str, last: str) -> Window:
-    start, end = (datetime.fromisoformat(f"{day}T00:00:00+00:00") for day in (first, last))
-    return Window(start, end + _DAY)
+    return {population: window_of_days(min(of_days), max(of_days)) for population, of_days in days.items()}
 
 
 def _by_day(question: Question, found: pd.DataFrame, days: Iterable[str]) -> dict[str, Columns]:

@@ -213,7 +213,8 @@ def count_error_texts(
         end=current.end,
     )
     rows = rows.filter(rows.model == model, rows.served)
-    said = rows.filter(rows.error, rows[TEXT].notnull() & (rows[TEXT].strip() != ""))
+    rows = rows.mutate(says=rows.error & rows[TEXT].notnull() & (rows[TEXT].strip() != ""))
+    said = rows.filter(rows.says)
     engine = source.opened("predictions").connection.engine
     said = said.select(
         "request_id",
@@ -229,16 +230,14 @@ def count_error_texts(
 
 
 def _count_days(source: Source, rows: ir.Table) -> tuple[DayRequests, ...]:
-    unsaid = rows.error & (rows[TEXT].isnull() | (rows[TEXT].strip() == ""))
-    by_day = rows.mutate(day=day_of(rows.occurred_at), unsaid=unsaid.fill_null(True))
-    counts = by_day.group_by("day").aggregate(
-        requests=by_day.count(),
-        failed=by_day.error.cast("int64").sum(),
-        unsaid=by_day.unsaid.cast("int64").sum(),
+    counts = rows.group_by(day=day_of(rows.occurred_at)).aggregate(
+        requests=rows.count(),
+        failed=rows.error.cast("int64").sum(),
+        said=rows.says.cast("int64").sum(),
     )
     frame = source.execute(counts.order_by("day"), reading="predictions")
     return tuple(
-        DayRequests(date.fromisoformat(str(row.day)), int(row.requests), int(row.failed), int(row.unsaid))
+        DayRequests(date.fromisoformat(str(row.day)), int(row.requests), int(row.failed), int(row.failed - row.said))
         for row in frame.itertuples(index=False)
     )
 

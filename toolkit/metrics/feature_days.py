@@ -1,6 +1,6 @@
 """What a model's features were by day: whether they were there, and whether they were one and the same value.
 
-An input that stands still is not seen by what watches means; here its days say so. One query, of a few aggregates.
+An input that stands still is not seen by what watches means; here its days say so. Two queries, of a few aggregates.
 """
 
 from __future__ import annotations

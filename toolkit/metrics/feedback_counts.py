@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.checks import check_at_least
 from toolkit.data import Source
-from toolkit.data.functions import seconds_of
+from toolkit.data.facts import week_of
 from toolkit.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ _MOST_CATEGORIES = 30
 _EXAMPLES_EACH = 3
 _LATE = timedelta(days=28)
 """How long before the first report a request may have been made and still be reported on."""
-
-_WEEK_S = 7 * 86_400
 
 
 class Ratings(NamedTuple):
@@ -134,11 +132,11 @@ def count_feedback(
     reports = _of_model(all_reports, predictions, has)
     engine = source.opened(TABLE).connection.engine
     reports = reports.mutate(
-        week=_week(reports.occurred_at, earlier.start, engine), now=reports.occurred_at >= current.start
+        week=week_of(reports.occurred_at, earlier.start, engine), now=reports.occurred_at >= current.start
     )
     requests = predictions.filter(predictions.occurred_at >= earlier.start)
     engine = source.opened("predictions").connection.engine
-    requests = requests.mutate(week=_week(requests.occurred_at, earlier.start, engine))
+    requests = requests.mutate(week=week_of(requests.occurred_at, earlier.start, engine))
     weeks, current_weeks = _weeks(source, reports, requests, has, earlier, current), round(current.days / 7)
     before, now, users1 = _periods(source, reports, has)
     counted = sum(week.reports for week in weeks)
@@ -190,10 +188,6 @@ def _of_model(reports: ir.Table, predictions: ir.Table, has: Sequence[str]) -> i
     kept = joined.filter(served)
     optional = [name for name in ("rating", "category", "text") if name in has]
     return kept.select("feedback_id", "occurred_at", *optional, user=ibis.coalesce(kept.unit_id, kept.asked_unit))
-
-
-def _week(instants: Any, start: datetime, engine: str) -> Any:
-    return ((seconds_of(instants, engine) - start.timestamp()) / _WEEK_S).floor().cast("int64")
 
 
 def _ratings(table: ir.Table, has: Sequence[str]) -> dict[str, Any]:

@@ -6,15 +6,16 @@ stopped. One grouped query brings back a row per slot of time that has a request
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from toolkit.data import ModelDefinition, Source, labelled_predictions
+from toolkit.data import ModelDefinition, Source
 from toolkit.data.facts import day_of
 from toolkit.metrics.kinds import RatioKind
-from toolkit.metrics.needs import addends, columns_needed, scalars_needed, sums, with_scalars
+from toolkit.metrics.needs import addends, sums
+from toolkit.metrics.query import Population, Question
 from toolkit.windows import Window
 
 if TYPE_CHECKING:
@@ -159,35 +160,33 @@ def count_by_hour(
 
     Raises `ContractError`, `DefinitionError`.
     """
-    available = source.columns("predictions")
-    resolved = {key: metric.resolved(model, available) for key, metric in metrics.items()}
-    scalars = scalars_needed(resolved.values())
-    columns = columns_needed([*scalars, "served"])
-    rows = labelled_predictions(source, columns, model=model.key, window=window, as_of=as_of)
-    rows = with_scalars(rows.filter(rows.served), scalars)
-    frame = source.execute(_grouped(rows, resolved, fine_from), reading="predictions")
-    slots = sorted((_slot(row, resolved) for row in frame.to_dict("records")), key=lambda slot: slot.start)
+    served = Population("served", None, window, served_only=True)
+    question = Question.of(source, model, metrics, [served], as_of=as_of, also=["occurred_at"])
+    frame = source.execute(_grouped(question, fine_from), reading=question.reading)
+    slots = sorted((_slot(row, metrics) for row in frame.to_dict("records")), key=lambda slot: slot.start)
     return HourlyCounts(window, fine_from, tuple(slots))
 
 
-def _grouped(rows: ir.Table, metrics: Mapping[str, RatioKind], fine_from: datetime) -> ir.Table:
+def _grouped(question: Question, fine_from: datetime) -> ir.Table:
     """One row per day × hour × part of the hour: whole numbers and texts, which every engine says alike."""
     import ibis
 
+    rows = question.requests()
     at = rows.occurred_at
     minute, second = at.minute().cast("int64"), at.second().cast("int64")
     added: dict[str, Any] = {"second": minute * 60 + second, "day": day_of(at), "hour": at.hour().cast("int64")}
     added["part"] = (at >= ibis.literal(fine_from)).ifelse((minute - minute % SLOT_MIN), _WHOLE_HOUR)
-    for key, metric in metrics.items():
-        added |= addends(key, metric, rows)
+    for key, metric in question.metrics.items():
+        if isinstance(metric, RatioKind):
+            added |= addends(key, metric, rows)
     table = rows.select(**added)
     found: dict[str, Any] = {"requests": table.count(), "first": table.second.min(), "last": table.second.max()}
-    for key in metrics:
+    for key in question.metrics:
         found |= sums(key, table)
     return table.group_by("day", "hour", "part").aggregate(**found)
 
 
-def _slot(row: Mapping[str, Any], metrics: Mapping[str, RatioKind]) -> Slot:
+def _slot(row: Mapping[str, Any], metrics: Iterable[str]) -> Slot:
     hour = datetime.fromisoformat(str(row["day"])).replace(tzinfo=UTC) + int(row["hour"]) * _HOUR
     part = int(row["part"])
     start, length = (hour, _HOUR) if part == _WHOLE_HOUR else (hour + timedelta(minutes=part), _SLOT)

@@ -245,9 +245,14 @@ def truth(table: ir.Table, scalar: str) -> Any:
     return column
 
 
+def segment_value(column: Any) -> Any:
+    """The values of a segment's column, as cells and profiles name them."""
+    return column.cast("string").fill_null("missing")
+
+
 def cell_keys(base: ir.Table, split: str) -> dict[str, Any]:
     """The keys of `CELL` for one segmentation of `base`: what to group by."""
     import ibis
 
-    value = ibis.literal(ALL) if split == ALL else base[split].cast("string").fill_null("missing")
+    value = ibis.literal(ALL) if split == ALL else segment_value(base[split])
     return {"population": base.population, "segment": ibis.literal(split), "segment_value": value, "day": base.day}

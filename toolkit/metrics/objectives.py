@@ -116,16 +116,19 @@ class ObjectiveDefinition(Definition):
     @model_validator(mode="after")
     def _is_about_one_thing(self) -> Self:
         if (self.metric is None) == (self.watch is None):
-            raise ValueError("an objective is about a metric or about what it watches: exactly one of the two keys")
-        if self.watch is not None and self.budget is not None:
+            raise ValueError(
+                "an objective is about a metric or about what it watches: exactly one of the keys metric and watch"
+            )
+        if self.watch is None:
+            return self
+        if self.budget is not None:
             raise ValueError(f"a budget is of requests, and {self.watch} counts none: leave out budget")
-        if self.watch is not None:
-            watched, bound = WATCHED[self.watch], self.target.bound or 0.0
-            if self.target.kind != watched.target or not watched.low <= bound <= watched.high:
-                raise ValueError(
-                    f"the target of {self.watch} is {watched.target} from {watched.low:g} to {watched.high:g} "
-                    f"({watched.unit}), such as {{{watched.target}: {watched.example:g}}}"
-                )
+        watched, bound = WATCHED[self.watch], self.target.bound or 0.0
+        if self.target.kind != watched.target or not watched.low <= bound <= watched.high:
+            raise ValueError(
+                f"the target of {self.watch} is {watched.target} from {watched.low:g} to {watched.high:g} "
+                f"({watched.unit}), such as {{{watched.target}: {watched.example:g}}}"
+            )
         return self
 
     @property

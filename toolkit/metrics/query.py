@@ -90,8 +90,9 @@ class Question:
         as_of: datetime,
         segments: Sequence[str] = (),
         auc_within: Within = "population",
+        also: Sequence[str] = (),
     ) -> Question:
-        """The question that `measure` asks, with the same parameters."""
+        """The question that `measure` asks, with the same parameters; `also`: further columns that requests have."""
         if len({population.name for population in populations}) != len(populations):
             raise ArgumentError("populations must have different names")
         available = source.columns("predictions")
@@ -100,7 +101,7 @@ class Question:
         parts = [*scalars_needed(resolved.values()), *(scalar for each in named.values() for scalar in each.scalars)]
         scalars = tuple(dict.fromkeys(parts))
         plain = [segment for segment in segments if segment not in named]
-        columns = sorted({*columns_needed(scalars), *plain, "error", "served"})  # a segment's own name is no expression
+        own = sorted({*columns_needed(scalars), *plain, "error", "served"})  # a segment's own name is no expression
         return cls(
             source,
             model,
@@ -110,7 +111,7 @@ class Question:
             tuple(segments),
             named,
             scalars,
-            tuple(columns),
+            tuple(dict.fromkeys([*own, *also])),
             auc_within,
         )
 
@@ -118,6 +119,11 @@ class Question:
     def labelled(self) -> bool:
         """Whether it reads labels."""
         return LABEL in self.columns
+
+    @property
+    def prediction_columns(self) -> list[str]:
+        """Those of the columns that predictions have: all but the label."""
+        return [column for column in self.columns if column != LABEL]
 
     @property
     def reading(self) -> str:

@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from typing_extensions import override
 
 from toolkit.data import LABEL, ModelDefinition, Source
+from toolkit.metrics.day_cells import CODE, CellsKind, DayCells, collect_cells
 from toolkit.metrics.decisions import decision_scalar
-from toolkit.metrics.kinds import RankKind, Scalar, Within, number, truth
-from toolkit.metrics.query import Population, measure
-from toolkit.metrics.ranking import Grain, from_lists
-from toolkit.stats import Estimate
+from toolkit.metrics.kinds import Scalar, number, truth
+from toolkit.metrics.query import Population
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
 
-    Numbers = NDArray[np.float64]
+    from toolkit.stats.arrays import Numbers
 
 BIN_WIDTH = 0.1
 """Of a bin, in the log odds: 0.025 of the score in the middle, a tenth of it at the ends."""
@@ -37,33 +33,8 @@ _OUTERMOST = 100
 BINS = 2 * _OUTERMOST
 """How many bins there are."""
 
-_SUMS = (
-    "n",
-    "score_sum",
-    "score_square_sum",
-    "labelled",
-    "label_sum",
-    "labelled_score_sum",
-    "labelled_square_sum",
-    "score_label_sum",
-    "loss_square_sum",
-)
-CODE = "code"
-"""Column of a cell's own number among those of its day."""
 
-
-class ScoreCells(NamedTuple):
-    """One entry per day × bin of the score × decision, of answered requests that have a score.
-
-    Attributes
-    ----------
-    day: the date's ordinal. place: of the bin, lowest scores first. decided: 1 yes, 0 no, -1 unknown.
-    n, score_sum, score_square_sum: requests, Σ s and Σ s².
-    labelled, label_sum: of these, those whose label is known, and Σ y over them.
-    labelled_score_sum, labelled_square_sum, score_label_sum, loss_square_sum: over them Σ s, Σ s², Σ s · y and
-        Σ (y - s)⁴.
-    """
-
+class _Columns(NamedTuple):
     day: Numbers
     place: Numbers
     decided: Numbers
@@ -77,14 +48,20 @@ class ScoreCells(NamedTuple):
     score_label_sum: Numbers
     loss_square_sum: Numbers
 
-    def between(self, start: date, end: date) -> Self:
-        """The cells of the days from `start` and before `end`."""
-        inside = (self.day >= start.toordinal()) & (self.day < end.toordinal())
-        return type(self)(*(column[inside] for column in self))
 
-    def without_day(self, day: float) -> Self:
-        """All cells but those of one day."""
-        return type(self)(*(column[self.day != day] for column in self))
+class ScoreCells(_Columns, DayCells):
+    """One entry per day × bin of the score × decision, of answered requests that have a score.
+
+    Attributes
+    ----------
+    day: the date's ordinal. place: of the bin, lowest scores first. decided: 1 yes, 0 no, -1 unknown.
+    n, score_sum, score_square_sum: requests, Σ s and Σ s².
+    labelled, label_sum: of these, those whose label is known, and Σ y over them.
+    labelled_score_sum, labelled_square_sum, score_label_sum, loss_square_sum: over them Σ s, Σ s², Σ s · y and
+        Σ (y - s)⁴.
+    """
+
+    __slots__ = ()
 
     def labelled_only(self) -> Self:
         """The cells as if requests without a label were not there."""
@@ -92,23 +69,13 @@ class ScoreCells(NamedTuple):
             n=self.labelled, score_sum=self.labelled_score_sum, score_square_sum=self.labelled_square_sum
         )
 
-    @property
-    def requests(self) -> int:
-        """Requests with a score."""
-        return int(self.n.sum())
 
-    @property
-    def labels(self) -> int:
-        """Of these, those whose label is known."""
-        return int(self.labelled.sum())
-
-
-class _ScoreCellsKind(RankKind):
-    """The cells as a kind of metric, so that they are asked, checked and kept like everything that is measured."""
-
+class _ScoreCellsKind(CellsKind):
     kind: Literal["score_cells"]
     decision: Scalar = "decision"
     bounded_label: ClassVar[bool] = True
+    answer: ClassVar[str] = "score"
+    sums: ClassVar[tuple[str, ...]] = _Columns._fields[3:]
 
     @override
     def columns(self) -> Sequence[str]:
@@ -119,33 +86,24 @@ class _ScoreCellsKind(RankKind):
         return self.model_copy(update={"decision": decision_scalar(model, columns)})
 
     @override
-    def branch(self, base: ir.Table, split: str, *, within: Within = "population") -> ir.Table:
-        rows = base.filter(number(base, "score").notnull() & ~base.error)
-        grain = Grain.of(rows, split)
+    def cell(self, rows: ir.Table) -> dict[str, Any]:
         score, label = number(rows, "score"), number(rows, LABEL)
         known = label.notnull()
         squared = (label - score) * (label - score)
         yes = truth(rows, self.decision)
         decided = yes.notnull().ifelse(yes.ifelse(1, 0), -1)
-        rows = rows.select(
-            **grain.varying,
-            **{CODE: 3 * (_place(score) + _OUTERMOST) + decided + 1},
-            n=score.notnull().ifelse(1.0, 0.0),
-            score_sum=score,
-            score_square_sum=score * score,
-            labelled=known.ifelse(1.0, 0.0),
-            label_sum=known.ifelse(label, 0.0),
-            labelled_score_sum=known.ifelse(score, 0.0),
-            labelled_square_sum=known.ifelse(score * score, 0.0),
-            score_label_sum=known.ifelse(score * label, 0.0),
-            loss_square_sum=known.ifelse(squared * squared, 0.0),
-        )
-        cells = rows.group_by(*grain.keys, CODE).aggregate(**{name: rows[name].sum() for name in _SUMS})
-        return grain.in_lists(cells, (CODE, *_SUMS))
-
-    @override
-    def estimate(self, days: pd.DataFrame) -> Estimate:
-        return Estimate.absent("cells are sums, which make no number of their own", n=0, method=self.kind)
+        return {
+            CODE: 3 * (_place(score) + _OUTERMOST) + decided + 1,
+            "n": score.notnull().ifelse(1.0, 0.0),
+            "score_sum": score,
+            "score_square_sum": score * score,
+            "labelled": known.ifelse(1.0, 0.0),
+            "label_sum": known.ifelse(label, 0.0),
+            "labelled_score_sum": known.ifelse(score, 0.0),
+            "labelled_square_sum": known.ifelse(score * score, 0.0),
+            "score_label_sum": known.ifelse(score * label, 0.0),
+            "loss_square_sum": known.ifelse(squared * squared, 0.0),
+        }
 
 
 def collect_score_cells(
@@ -155,41 +113,8 @@ def collect_score_cells(
 
     What was asked before, of the same rows, is not read again. Raises `ContractError`.
     """
-    words: dict[str, Any] = dict.fromkeys(("name", "description", "owner"), "sums by score")
-    kind = _ScoreCellsKind(kind="score_cells", direction="none", practical_threshold=1, role="quality", **words)
-    found = collect_cells(source, model, kind, _SUMS, populations, as_of=as_of)
-    return {
-        name: ScoreCells(day, code // 3, code % 3 - 1, *(sums[column] for column in _SUMS))
-        for name, (day, code, sums) in found.items()
-    }
-
-
-def collect_cells(
-    source: Source,
-    model: ModelDefinition,
-    kind: RankKind,
-    names: Sequence[str],
-    populations: Sequence[Population],
-    *,
-    as_of: datetime,
-) -> Mapping[str, tuple[Numbers, Numbers, Mapping[str, Numbers]]]:
-    """By population the day (an ordinal), `CODE` and sums of each cell that a kind's branch packed in lists by day."""
-    import numpy as np
-
-    cells = measure(source, model, {kind.kind: kind}, populations, as_of=as_of)
-    own = {f"{kind.kind}__{name}": name for name in (CODE, *names)}
-    found: dict[str, tuple[Numbers, Numbers, Mapping[str, Numbers]]] = {}
-    for population in populations:
-        days = cells.days(population.name)
-        filled = days[["day", *own]].rename(columns=own).dropna() if set(own) <= set(days) else days.head(0)
-        if filled.empty:
-            nothing = np.empty(0)
-            found[population.name] = (nothing, nothing, dict.fromkeys(names, nothing))
-            continue
-        sums = from_lists(filled, (CODE, *names))
-        ordinals = np.array([date.fromisoformat(day).toordinal() for day in filled["day"]], dtype=np.float64)
-        found[population.name] = (ordinals[sums["day"].astype(np.intp)], sums[CODE], sums)
-    return found
+    found = collect_cells(source, model, _ScoreCellsKind, "score_cells", populations, as_of=as_of)
+    return {name: ScoreCells(day, code // 3, code % 3 - 1, *sums) for name, (day, code, sums) in found.items()}
 
 
 def _place(score: Any) -> Any:

@@ -9,19 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import reduce
 from operator import and_
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from toolkit.data import ModelDefinition, Source, labelled_predictions
+from toolkit.data import ModelDefinition, Source
+from toolkit.data.facts import week_of
 from toolkit.metrics.definitions import load_segments
-from toolkit.metrics.needs import columns_needed, with_scalars
-from toolkit.metrics.segments import SegmentDefinition
+from toolkit.metrics.kinds import segment_value
+from toolkit.metrics.query import Population, Question
 from toolkit.windows import Window
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
-
-_MISSING = "missing"
-_WEEK_S = 7 * 24 * 60 * 60
 
 
 class Touched(NamedTuple):
@@ -53,10 +48,10 @@ def count_touched(
         return ()
     available = source.columns("predictions")
     names = {name for segment in segments for name in segment}
-    named = {} if names <= set(available) else load_segments(source.workspace)
-    known = [all(name in available or name in named for name in segment) for segment in segments]
+    defined = {} if names <= set(available) else load_segments(source.workspace)
+    known = [all(name in available or name in defined for name in segment) for segment in segments]
     asked = [segment for segment, is_known in zip(segments, known, strict=True) if is_known]
-    counted = iter(_count(source, model, asked, named, window=window, as_of=as_of) if asked else ())
+    counted = iter(_count(source, model, asked, window=window, as_of=as_of) if asked else ())
     return tuple(next(counted) if is_known else None for is_known in known)
 
 
@@ -64,34 +59,27 @@ def _count(
     source: Source,
     model: ModelDefinition,
     segments: Sequence[Mapping[str, str]],
-    named: Mapping[str, SegmentDefinition],
     *,
     window: Window,
     as_of: datetime,
 ) -> list[Touched]:
-    used = {name: named[name] for segment in segments for name in segment if name in named}
-    scalars = [scalar for segment in used.values() for scalar in segment.scalars]
-    plain = {name for segment in segments for name in segment if name not in used}
-    columns = sorted({*columns_needed(scalars), *plain, "served", "unit_id"})
-    rows = labelled_predictions(source, columns, model=model.key, window=window, as_of=as_of)
-    rows = with_scalars(rows.filter(rows.served), scalars)
-    week = ((rows.occurred_at.epoch_seconds() - int(window.start.timestamp())) / _WEEK_S).floor().cast("int64")
+    names = sorted({name for segment in segments for name in segment})
+    served = Population("served", None, window, served_only=True)
+    also = ["occurred_at", "unit_id"]
+    question = Question.of(source, model, {}, [served], as_of=as_of, segments=names, also=also)
+    rows = question.requests()
+    engine = source.opened("predictions").connection.engine
+    week = week_of(rows.occurred_at, window.start, engine)
     rows = rows.mutate(unit_week=week.cast("string") + " " + rows.unit_id)
-    values = {name: segment.value(rows) for name, segment in used.items()}
     counts: dict[str, Any] = {}
-    for number, segment in enumerate(segments):
-        conditions = [_holds(rows, values, name, value) for name, value in segment.items()]
+    for at, segment in enumerate(segments):
+        conditions = [segment_value(rows[name]) == value for name, value in segment.items()]
         where = reduce(and_, conditions) if conditions else None
-        counts[f"requests_{number}"] = rows.count(where=where)
-        counts[f"units_{number}"] = rows.unit_week.nunique(where=where)
-    found = source.execute(rows.aggregate(**counts), reading="predictions").iloc[0]
+        counts[f"requests_{at}"] = rows.count(where=where)
+        counts[f"units_{at}"] = rows.unit_week.nunique(where=where)
+    found = source.execute(rows.aggregate(**counts), reading=question.reading).iloc[0]
     weeks = window.days / 7
     return [
-        Touched(float(found[f"requests_{number}"]) / weeks, float(found[f"units_{number}"]) / weeks)
-        for number in range(len(segments))
+        Touched(float(found[f"requests_{at}"]) / weeks, float(found[f"units_{at}"]) / weeks)
+        for at in range(len(segments))
     ]
-
-
-def _holds(rows: ir.Table, values: Mapping[str, Any], name: str, value: str) -> Any:
-    given = values[name] if name in values else rows[name]
-    return given.cast("string").fill_null(_MISSING) == value

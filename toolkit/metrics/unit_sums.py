@@ -6,7 +6,6 @@ An experiment, a power analysis or a holdout then reads unit-days, and joins no 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +50,7 @@ def unit_days(
     """
     adding = {key: metric for key, metric in metrics.items() if isinstance(metric, RatioKind)}
     everything = Population("all", None, window, served_only=False)
-    question = Question.of(source, model, adding, [everything], as_of=as_of)
-    question = replace(question, columns=tuple(dict.fromkeys([*question.columns, *_COLUMNS, *also])))
+    question = Question.of(source, model, adding, [everything], as_of=as_of, also=[*_COLUMNS, *also])
     rows = question.requests()
     measures = {
         name: value
@@ -62,8 +60,7 @@ def unit_days(
     }
     events = rows.select(*_COLUMNS, *also, **measures)
     wanted = {place.partition(" ")[0]: key for place, key in Wanted.of(question).days.items()}
-    own = [column for column in question.columns if column != "label"]
-    facts = source.facts("predictions", own, as_of=as_of, start=window.start, end=window.end)
+    facts = source.facts("predictions", question.prediction_columns, as_of=as_of, start=window.start, end=window.end)
     days = {day.day: DayOfEvents(day.rows, digest_value(wanted[day.day])) for day in facts.days if day.day}
     table = UnitDays(tuple(measures), definition="metrics.unit_sums", keys=(*KEYS, *also), in_order=True)
     return table.read(table.build(events, days, source.cache), source.embedded)

@@ -5,16 +5,18 @@ Each request is its own control, so the difference of two versions does not depe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.data import LABEL, ModelDefinition, Source, labelled_predictions
+from toolkit.data.facts import day_of
+from toolkit.metrics.decisions import decision_scalar
+from toolkit.metrics.kinds import column_name
+from toolkit.metrics.needs import columns_needed, with_scalars
 from toolkit.windows import Window
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-
 
 _NUMBERS = {"score_gap_sum", "score_distance_sum", "served_loss_sum", "other_loss_sum"}
 
@@ -52,20 +54,18 @@ def version_pairs(
 
     Only requests that both answered count. Raises `ContractError`.
     """
-    available = source.columns("predictions")
-    wanted = [name for name in ("decision", "threshold") if name in available]
-    rows = labelled_predictions(
-        source, ["score", "error", "served", *wanted, LABEL], model=model.key, window=window, as_of=as_of
-    )
-    rows = rows.filter(~rows.error, rows.score.notnull())
+    decision = decision_scalar(model, source.columns("predictions"))
+    wanted = ["score", "error", "served", *columns_needed([decision]), LABEL]
+    rows = labelled_predictions(source, wanted, model=model.key, window=window, as_of=as_of)
+    rows = with_scalars(rows.filter(~rows.error, rows.score.notnull()), [decision])
     rows = rows.select(
         "request_id",
         "version",
         "served",
-        day=rows.occurred_at.date().cast("string"),
+        day=day_of(rows.occurred_at),
         score=rows.score.cast("float64"),
         label=rows[LABEL].cast("float64"),
-        yes=_decision(rows, model, wanted),
+        yes=rows[column_name(decision)],
     )
     served = rows.filter(rows.served, rows.version == version)
     other = rows.filter(rows.version != version)
@@ -107,10 +107,3 @@ def _sums(both: ir.Table) -> dict[str, Any]:
         "served_right": counted(judged & (both.yes == happened)),
         "other_right": counted(judged & (both.yes_other == happened)),
     }
-
-
-def _decision(rows: ir.Table, model: ModelDefinition, wanted: Sequence[str]) -> Any:
-    """What was decided, as `decisions.decision_scalar` has it."""
-    if "decision" in wanted:
-        return rows.decision
-    return rows.score >= (rows.threshold if "threshold" in wanted else model.decision_threshold)

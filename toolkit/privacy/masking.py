@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from toolkit.privacy.exceptions import load_privacy
 from toolkit.privacy.scan import KINDS, scan_text
 from toolkit.privacy.texts import readings
 from toolkit.workspace import Workspace
@@ -62,8 +63,6 @@ def smallest_cell(workspace: Workspace) -> int:
 
     Raises `DefinitionError`.
     """
-    from toolkit.privacy.exceptions import load_privacy
-
     return load_privacy(workspace).smallest_cell
 
 

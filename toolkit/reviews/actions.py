@@ -72,7 +72,7 @@ def list_actions(
     actions = [
         Action(
             f"objective:{reading.key}",
-            f"Bring {reading.name} back to its target",
+            f"Bring {reading.about.name} back to its target",
             reading.objective.owner,
             f"objectives.yml, {reading.key}: {reading.evidence}",
         )

@@ -20,36 +20,26 @@ NOT_IN_FORCE = "not in force"
 
 @dataclass(frozen=True)
 class ObjectiveReading:
-    """One objective and the period's estimate of its metric. A target is not applied to days before it was set.
+    """One objective and the period's estimate of what it is `about`: a metric, or what it watches of the channel.
 
-    `metric` is None for an objective that watches the channel.
+    A target is not applied to days before it was set.
     """
 
     key: str
     objective: ObjectiveDefinition
-    metric: MetricDefinition | None
+    about: MetricDefinition | Watched
     estimate: Estimate
     verdict: Literal["met", "missed", "unclear", "not in force"]
 
     @property
-    def name(self) -> str:
-        """What it is about, as people call it."""
-        return self.metric.name if self.metric else _watched(self.objective).name
-
-    @property
-    def unit(self) -> str:
-        """The unit of the estimate and the target."""
-        return self.metric.unit if self.metric else _watched(self.objective).unit
-
-    @property
     def evidence(self) -> str:
         """The estimate beside the target, in a sentence."""
-        unit, estimate = self.unit, self.estimate
+        name, unit, estimate = self.about.name, self.about.unit, self.estimate
         if estimate.value is None:
-            return f"{self.name} is absent: {estimate.reason}; target {self.objective.target.label}"
+            return f"{name} is absent: {estimate.reason}; target {self.objective.target.label}"
         interval = format_interval("value", estimate.ci_lower, estimate.ci_upper, unit=unit)
         value = format_number("value", estimate.value, unit=unit)
-        return f"{self.name} {value} ({interval}), target {self.objective.target.label}"
+        return f"{name} {value} ({interval}), target {self.objective.target.label}"
 
     @property
     def outcome(self) -> str:
@@ -88,7 +78,7 @@ class ObjectiveReadings(Shown):
     def to_rows(self) -> Sequence[ResultRow]:
         rows = [ResultRow(key="objectives", statistic="count", value=len(self.readings), window=self.window)]
         for reading in self.readings:
-            objective, unit = reading.objective, reading.unit
+            objective, unit = reading.objective, reading.about.unit
             rows += [
                 estimate_row(
                     reading.estimate, key=reading.key, statistic=objective.subject, window=self.window, unit=unit
@@ -131,8 +121,8 @@ def judge_objectives(review: PeriodReview, objectives: Mapping[str, ObjectiveDef
         estimate = _estimate(review, objective)
         in_force = objective.since is None or objective.since <= review.window.start.date()
         verdict = objective.met_by(estimate) if in_force else "not in force"
-        metric = review.metrics[objective.metric] if objective.metric else None
-        readings.append(ObjectiveReading(key, objective, metric, estimate, verdict))
+        about = WATCHED[objective.watch] if objective.watch else review.metrics[objective.subject]
+        readings.append(ObjectiveReading(key, objective, about, estimate, verdict))
     return ObjectiveReadings(review.model.name, review.window.label, tuple(readings))
 
 
@@ -142,7 +132,3 @@ def _estimate(review: PeriodReview, objective: ObjectiveDefinition) -> Estimate:
         return review.estimate(objective.metric, REVIEWED)
     reason = "a retrospective reads metrics; what is watched of the channel stands with the error budgets"
     return Estimate.absent(reason, n=0, method=objective.subject)
-
-
-def _watched(objective: ObjectiveDefinition) -> Watched:
-    return WATCHED[objective.watch or "freshness"]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, time
 from typing import Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
 from toolkit.checks import unknown_name_message
 from toolkit.errors import ParameterError, TemplateError, UnknownNameError
 from toolkit.reports import find_template
+from toolkit.schedule.fields import TimeOfDay, ZoneName, check_keys
 from toolkit.signals.groups.harm import LEVELS, Level
 from toolkit.signals.lifecycle.alert_rules import AlertRule
 from toolkit.signals.signal import Family
@@ -20,34 +20,16 @@ from toolkit.workspace.secrets import is_secret_reference, secret_name
 
 ALERTS_FILE = "alerts.yml"
 
-_KEY = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
-
 
 class QuietHours(Definition):
     """Hours of every day in which nobody is told; what was found meanwhile is told at the first call after them."""
 
-    start: str = Field(description='the local time at which they begin, such as "22:00"')
-    end: str = Field(description='the local time at which they are over, such as "07:00"')
-    zone: str = Field(description="IANA name of the time zone")
+    start: TimeOfDay = Field(description='the local time at which they begin, such as "22:00"')
+    end: TimeOfDay = Field(description='the local time at which they are over, such as "07:00"')
+    zone: ZoneName = Field(description="IANA name of the time zone")
     but: Literal["low", "medium", "high"] | None = Field(
         default=None, description="signal groups of this severity or more are told all the same"
     )
-
-    @field_validator("start", "end")
-    @classmethod
-    def _is_a_time(cls, value: str) -> str:
-        if not _TIME.fullmatch(value):
-            raise ValueError('must be a time of day in quotes, from "00:00" to "23:59"')
-        return value
-
-    @field_validator("zone")
-    @classmethod
-    def _is_a_zone(cls, value: str) -> str:
-        known = available_timezones()
-        if value not in known:
-            raise ValueError(unknown_name_message(value, known, noun="time zone", most=3))
-        return value
 
     @model_validator(mode="after")
     def _is_a_part_of_the_day(self) -> Self:
@@ -105,6 +87,10 @@ class Route(Definition):
         """Of which signal groups people are told."""
         return AlertRule(self.severity, self.families, self.models, self.repeat_days)
 
+    def is_quiet(self, now: datetime, level: Level) -> bool:
+        """Whether nobody is told at an instant of something so severe."""
+        return self.quiet is not None and self.quiet.hold(now, level)
+
 
 class AlertsFile(Definition):
     """`alerts.yml`: routes by key."""
@@ -117,12 +103,7 @@ class AlertsFile(Definition):
     @field_validator("routes")
     @classmethod
     def _have_plain_keys(cls, value: dict[str, Route]) -> dict[str, Route]:
-        for key in value:
-            if not _KEY.fullmatch(key):
-                raise ValueError(
-                    f"a route is called {key!r}; a key has lower-case letters, digits, '-' and '_', and begins with a "
-                    "letter or digit"
-                )
+        check_keys(value, noun="route")
         return value
 
 

@@ -73,7 +73,8 @@ def say_digest(reference: str, results: dict[str, object], signals: ReportedSign
 def _say_severity(group: ReportedGroup) -> str:
     if group.severity is None:
         return "harm not measured"
-    return f"{group.level}, {format_number('value', group.severity)} tolerances"
+    severity = format_number("value", group.severity)
+    return f"{group.level}, {severity} tolerance{'' if severity == '1' else 's'}"
 
 
 def _say_report(reference: str, report_url: str | None) -> str:

@@ -19,9 +19,9 @@ from toolkit.errors import ArchiveError, ParameterError, UnknownNameError
 from toolkit.reports import claims
 from toolkit.schedule.alert_routes import Route, load_alerts
 from toolkit.schedule.alert_texts import Message, say_digest, say_group, say_storm
-from toolkit.schedule.delivery import Deliver, deliver
+from toolkit.schedule.delivery import deliver
 from toolkit.signals.lifecycle.alert_rules import Told, find_untold
-from toolkit.signals.lifecycle.lifecycle import NEVER_SEEN, SignalHistory, read_history
+from toolkit.signals.lifecycle.history import NEVER_SEEN, SignalHistory, read_history
 from toolkit.signals.lifecycle.record import ReportedGroup, ReportedSignals, read_reported
 from toolkit.windows import format_instant, parse_instant
 from toolkit.workspace import Workspace, current_actor
@@ -66,6 +66,18 @@ class Delivery:
         return self.state == "failed"
 
 
+class _News(NamedTuple):
+    """What published reports have said of signals since an instant, and what happened to each model's signals.
+
+    Of several reports that show a signal the one that counts comes first.
+    """
+
+    reported: tuple[ReportedSignals, ...]
+    histories: Mapping[str, SignalHistory]
+    since: datetime
+    now: datetime
+
+
 class _Owed(NamedTuple):
     """A message that is owed on a route, and what of it the ledger will remember."""
 
@@ -80,7 +92,6 @@ def send_alerts(
     *,
     now: datetime,
     dry_run: bool = False,
-    deliver: Deliver = deliver,
     pause: Callable[[float], None] = time.sleep,
     progress: Callable[[str], None] | None = None,
 ) -> list[Delivery]:
@@ -99,12 +110,12 @@ def send_alerts(
     if alerts is None:
         return []
     tell = progress or (lambda _: None)
-    since = now - timedelta(days=alerts.fresh_days)
     deliveries: list[Delivery] = []
     with open_ledger(workspace.ledger, create=not dry_run) as ledger:
+        news = _read_news(ledger, since=now - timedelta(days=alerts.fresh_days), now=now)
         for key, route in alerts.routes.items():
             if dry_run:
-                owed, held = _find_owed(workspace, ledger, key, route, since=since, now=now)
+                owed, held = _find_owed(workspace, ledger, key, route, news)
                 deliveries += [Delivery(key, "owed", each.message.title, each.reports) for each in owed]
                 deliveries += held
                 continue
@@ -112,52 +123,55 @@ def send_alerts(
                 if not ours:
                     deliveries.append(Delivery(key, "running", "", reason="another process is telling people on it"))
                     continue
-                owed, held = _find_owed(workspace, ledger, key, route, since=since, now=now)
+                owed, held = _find_owed(workspace, ledger, key, route, news)
                 for each in owed:
-                    sent = _send(ledger, key, route, each, now=now, deliver=deliver, pause=pause)
+                    sent = _send(ledger, key, route, each, now=now, pause=pause)
                     tell(f"alert on {key}: {': '.join(filter(None, [sent.state, sent.title, sent.reason]))}")
                     deliveries.append(sent)
                 deliveries += held
     return deliveries
 
 
+def _read_news(ledger: Ledger, *, since: datetime, now: datetime) -> _News:
+    """Read before any route is claimed: what another process tells meanwhile is in the rows that are read after."""
+    fresh = sorted((each for each in read_reported(ledger) if since <= each.as_of <= now), key=_newest_first)
+    models = sorted({each.model for each in fresh})
+    return _News(tuple(fresh), {model: read_history(ledger, model) for model in models}, since, now)
+
+
 def _find_owed(
-    workspace: Workspace, ledger: Ledger, key: str, route: Route, *, since: datetime, now: datetime
+    workspace: Workspace, ledger: Ledger, key: str, route: Route, news: _News
 ) -> tuple[list[_Owed], list[Delivery]]:
     """The messages that are owed on a route, and those that wait for the end of its quiet hours."""
     sent = [entry.data for entry in ledger.entries(kind=SENT, subject=key)]
-    fresh = [each for each in read_reported(ledger) if since <= each.as_of <= now]
-    untold = _find_news(ledger, route, fresh, sent, now)
-    due, held = _sort_out(untold, route, now)
-    waiting = [Delivery(key, "waiting", group.title, (each.report,), "quiet hours") for each, group in held]
+    due: list[tuple[ReportedSignals, ReportedGroup]] = []
+    waiting: list[Delivery] = []
+    for reported, group in _find_untold(route, news, sent):
+        if route.is_quiet(news.now, group.level):
+            waiting.append(Delivery(key, "waiting", group.title, (reported.report,), "quiet hours"))
+        else:
+            due.append((reported, group))
     owed = list(_fold(due, route))
-    digests = list(_find_digests(workspace, ledger, route, fresh, sent, since=since, now=now))
-    if route.quiet is not None and route.quiet.hold(now, "unmeasured"):
+    digests = list(_find_digests(workspace, ledger, route, news, sent))
+    if route.is_quiet(news.now, "unmeasured"):
         waiting += [Delivery(key, "waiting", each.message.title, each.reports, "quiet hours") for each in digests]
         digests = []
     return [*owed, *digests], waiting
 
 
-def _find_news(
-    ledger: Ledger,
-    route: Route,
-    fresh: Sequence[ReportedSignals],
-    sent: Sequence[Mapping[str, Any]],
-    now: datetime,
+def _find_untold(
+    route: Route, news: _News, sent: Sequence[Mapping[str, Any]]
 ) -> list[tuple[ReportedSignals, ReportedGroup]]:
     """The groups that people are to be told of, the oldest first; the newest report that shows a signal counts."""
     told = [_read_told(row) for data in sent for row in data["groups"]]
-    histories: dict[str, SignalHistory] = {}
+    still = {model: history.at(news.now) for model, history in news.histories.items()}
     spoken_for: set[tuple[str, str]] = set()
     found = []
-    for reported in sorted(fresh, key=_newest_first):
-        if reported.model not in histories:
-            histories[reported.model] = read_history(ledger, reported.model)
-        history = histories[reported.model]
-        still = history.at(now)
-        for group in find_untold(reported, route.rule, told, history.at(reported.as_of)):
-            standings = [still.get(key, NEVER_SEEN) for key in group.signals]
-            goes_on = any(standing.active and not standing.is_quiet(now) for standing in standings)
+    for reported in news.reported:
+        then = news.histories[reported.model].at(reported.as_of)
+        for group in find_untold(reported, route.rule, told, then):
+            standings = [still[reported.model].get(key, NEVER_SEEN) for key in group.signals]
+            goes_on = any(standing.active and not standing.is_quiet(news.now) for standing in standings)
             if goes_on and spoken_for.isdisjoint((reported.model, key) for key in group.signals):
                 found.append((reported, group))
         spoken_for |= {(reported.model, key) for group in reported.groups for key in group.signals}
@@ -168,18 +182,6 @@ def _newest_first(reported: ReportedSignals) -> tuple[float, float, str]:
     """Of several reports as of one instant, the one with the most severe group comes first."""
     worst = max((group.severity or 0.0 for group in reported.groups), default=0.0)
     return -reported.as_of.timestamp(), -worst, reported.report
-
-
-def _sort_out(
-    untold: Sequence[tuple[ReportedSignals, ReportedGroup]], route: Route, now: datetime
-) -> tuple[list[tuple[ReportedSignals, ReportedGroup]], list[tuple[ReportedSignals, ReportedGroup]]]:
-    """What may be told now, and what is held back by the quiet hours."""
-    due: list[tuple[ReportedSignals, ReportedGroup]] = []
-    held: list[tuple[ReportedSignals, ReportedGroup]] = []
-    for each in untold:
-        quiet = route.quiet is not None and route.quiet.hold(now, each[1].level)
-        (held if quiet else due).append(each)
-    return due, held
 
 
 def _fold(due: Sequence[tuple[ReportedSignals, ReportedGroup]], route: Route) -> Iterator[_Owed]:
@@ -198,20 +200,17 @@ def _find_digests(
     workspace: Workspace,
     ledger: Ledger,
     route: Route,
-    fresh: Sequence[ReportedSignals],
+    news: _News,
     sent: Sequence[Mapping[str, Any]],
-    *,
-    since: datetime,
-    now: datetime,
 ) -> Iterator[_Owed]:
     """The digests of published reports that are owed: each version once."""
     if not route.digests:
         return
     done = {report for data in sent if data["digest"] for report in data["reports"]}
-    signals = {each.report: each for each in fresh}
+    signals = {each.report: each for each in news.reported}
     for entry in ledger.entries(kind=PUBLISHED):
         reference = entry.subject
-        wanted = reference.partition("/")[0] in route.digests and since <= entry.effective_at <= now
+        wanted = reference.partition("/")[0] in route.digests and news.since <= entry.effective_at <= news.now
         if not wanted or reference in done:
             continue
         try:
@@ -229,7 +228,6 @@ def _send(
     owed: _Owed,
     *,
     now: datetime,
-    deliver: Deliver,
     pause: Callable[[float], None],
 ) -> Delivery:
     title, body, level = owed.message

@@ -6,21 +6,20 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from typing import Any, Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
 
 from toolkit.checks import nearest, unknown_name_message
 from toolkit.errors import ParameterError, TemplateError, UnknownNameError
 from toolkit.reports import check_parameters, find_template
+from toolkit.schedule.fields import TimeOfDay, ZoneName, check_keys
 from toolkit.schedule.slots import ENDS, PLACEHOLDERS, WEEKDAYS, list_slots, placeholders, to_instant
 from toolkit.workspace import Definition, Problem, Workspace
 
 SCHEDULE_FILE = "schedule.yml"
 
-_KEY = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 _LATEST_NUMBERED_DAY = 28  # every month has it
@@ -34,19 +33,12 @@ class CalendarRule(Definition):
     """
 
     every: Literal["day", "week", "month", "quarter"] = Field(description="one slot in each")
-    at: str = Field(description='local time of day, such as "06:00"')
+    at: TimeOfDay = Field(description='local time of day, such as "06:00"')
     on: StrictInt | StrictStr | None = Field(
         default=None,
         description="day: leave it out; week: monday … sunday; month, quarter: 1 … 28, first_business_day, "
         "last_business_day or last_day",
     )
-
-    @field_validator("at")
-    @classmethod
-    def _is_a_time(cls, value: str) -> str:
-        if not _TIME.fullmatch(value):
-            raise ValueError('must be a time of day in quotes, from "00:00" to "23:59"')
-        return value
 
     @model_validator(mode="after")
     def _has_its_day(self) -> Self:
@@ -81,7 +73,7 @@ class ScheduleDefinition(Definition):
     )
     cron: str | None = Field(default=None, description='five cron fields, such as "0 6 2 * *"; or a calendar rule')
     calendar: CalendarRule | None = Field(default=None, description="a calendar rule; or a cron expression")
-    zone: str = Field(description="IANA name of the time zone that cron, calendar, start and end are read in")
+    zone: ZoneName = Field(description="IANA name of the time zone that cron, calendar, start and end are read in")
     catch_up: Literal["none", "latest", "all"] = Field(description="which missed slots are still run")
     start: date = Field(description="the first day that has slots, in the zone")
     end: date | None = Field(default=None, description="the first day that has none any more, in the zone")
@@ -95,14 +87,6 @@ class ScheduleDefinition(Definition):
         if isinstance(value, str) and _DATE.fullmatch(value):
             return date.fromisoformat(value)
         raise ValueError("must be a date such as 2013-05-01")
-
-    @field_validator("zone")
-    @classmethod
-    def _is_a_zone(cls, value: str) -> str:
-        known = available_timezones()
-        if value not in known:
-            raise ValueError(unknown_name_message(value, known, noun="time zone", most=3))
-        return value
 
     @field_validator("cron")
     @classmethod
@@ -168,12 +152,7 @@ class ScheduleFile(Definition):
     @field_validator("schedules")
     @classmethod
     def _have_plain_keys(cls, value: dict[str, ScheduleDefinition]) -> dict[str, ScheduleDefinition]:
-        for key in value:
-            if not _KEY.fullmatch(key):
-                raise ValueError(
-                    f"a schedule is called {key!r}; a key has lower-case letters, digits, '-' and '_', and begins with "
-                    "a letter or digit"
-                )
+        check_keys(value, noun="schedule")
         return value
 
 

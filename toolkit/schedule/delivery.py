@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
 
 from toolkit.signals.groups.harm import Level
-
-Deliver = Callable[[str, str, str, Level], str]
-"""Sends title and body, of a severity, to a URL; "" when it was taken, else the reason."""
 
 _KINDS = {"high": "failure", "medium": "warning", "low": "info", "unmeasured": "info"}
 """Severity to what apprise calls the kind of a message: services show it as a colour or a sign."""

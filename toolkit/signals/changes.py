@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, ClassVar, Literal
 
 from typing_extensions import override
@@ -36,6 +36,18 @@ class MetricChange:
     def times_threshold(self) -> float:
         """The change's size in practical thresholds; 0 when it is absent."""
         return 0.0 if self.change.value is None else abs(self.change.value) / self.metric.practical_threshold
+
+    @property
+    def text(self) -> str:
+        """The change in one sentence."""
+        return (
+            f"{self.metric.name} went from {self.shown(self.reference.value)} to {self.shown(self.current.value)}, "
+            f"{self.times_threshold:.1f} practical thresholds"
+        )
+
+    def shown(self, value: float | None) -> str:
+        """A value of the metric as text."""
+        return format_number("value", value, unit=self.metric.unit)
 
     def rows(self, window: str, *, then: str, now: str) -> list[ResultRow]:
         """The mean in both periods, which are called `then` and `now`, their difference, and the verdict."""
@@ -72,8 +84,8 @@ class MetricChanges(Shown):
 
     changes: tuple[MetricChange, ...]
     window: str
-    first_day: date | None = None
-    last_day: date | None = None
+    first_day: date
+    last_day: date
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -91,7 +103,7 @@ class MetricChanges(Shown):
                 times_threshold=change.times_threshold,
                 excess_loss_per_week=None,
                 no_loss_reason="its share in the loss was not measured",
-                text=_sentence(change),
+                text=change.text,
                 family=metric_family(change.metric),
                 columns=metric_columns(change.metric),
                 first_day=self.first_day,
@@ -124,13 +136,13 @@ class MetricChanges(Shown):
         return [
             {
                 "metric": change.metric.name,
-                "reference": _shown(change, change.reference.value),
-                "current": _shown(change, change.current.value),
-                "change": _shown(change, change.change.value),
+                "reference": change.shown(change.reference.value),
+                "current": change.shown(change.current.value),
+                "change": change.shown(change.change.value),
                 "interval_95": format_interval(
                     "change", change.change.ci_lower, change.change.ci_upper, unit=change.metric.unit
                 ),
-                "practical_threshold": _shown(change, change.metric.practical_threshold),
+                "practical_threshold": change.shown(change.metric.practical_threshold),
                 "adjusted_p_value": change.p_adjusted,
                 "verdict": change.verdict if change.verdict != "absent" else f"absent: {change.change.reason}",
             }
@@ -161,21 +173,22 @@ def metric_changes(observation: Observation) -> MetricChanges:
     Both periods are estimated with days as clusters; the difference is of independent estimates. A change is a signal
     when it is evident (adjusted p) and at least as large as the metric's practical threshold.
     """
+    window = observation.window
+    changes = compare_metrics(observation, observation.metrics)
+    return MetricChanges(changes, window.label, window.first_day, window.last_day)
+
+
+def compare_metrics(observation: Observation, keys: Iterable[str]) -> tuple[MetricChange, ...]:
+    """The changes of some metrics, the evidence adjusted over all of these."""
     cells = observation.cells
-    estimates = {key: (cells.estimate(key, REFERENCE), cells.estimate(key, CURRENT)) for key in observation.metrics}
+    estimates = {key: (cells.estimate(key, REFERENCE), cells.estimate(key, CURRENT)) for key in keys}
     changes = {key: stats.difference(*pair) for key, pair in estimates.items()}
     adjusted = stats.adjust_p([change.p_value for change in changes.values()], "benjamini-hochberg")
-    return MetricChanges(
-        tuple(
-            MetricChange(
-                key, metric, *estimates[key], changes[key], p, judge_change(metric, *estimates[key], changes[key], p)
-            )
-            for (key, metric), p in zip(observation.metrics.items(), adjusted, strict=True)
-        ),
-        observation.window.label,
-        observation.window.start.date(),
-        (observation.window.end - timedelta(days=1)).date(),
-    )
+    found = []
+    for (key, change), p in zip(changes.items(), adjusted, strict=True):
+        metric, pair = observation.metrics[key], estimates[key]
+        found.append(MetricChange(key, metric, *pair, change, p, judge_change(metric, *pair, change, p)))
+    return tuple(found)
 
 
 def judge_change(
@@ -199,17 +212,6 @@ def judge_change(
         "none": None,
     }[metric.direction]
     return "changed" if better is None else "better" if better else "worse"
-
-
-def _sentence(change: MetricChange) -> str:
-    return (
-        f"{change.metric.name} went from {_shown(change, change.reference.value)} to "
-        f"{_shown(change, change.current.value)}, {change.times_threshold:.1f} practical thresholds"
-    )
-
-
-def _shown(change: MetricChange, value: float | None) -> str:
-    return format_number("value", value, unit=change.metric.unit)
 
 
 def _signed(change: MetricChange, value: float | None) -> float:

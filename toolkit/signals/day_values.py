@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import date
+from typing import Any
 
 from toolkit.metrics import Cells, MetricDefinition, RankKind, RatioKind, TimeKind
-from toolkit.windows import start_of_day
-
-if TYPE_CHECKING:
-    from toolkit.windows import Window
 
 NO_REQUEST = "no request"
 
@@ -43,7 +39,7 @@ class DayValue:
 
 def day_values(cells: Cells, metric: str, population: str) -> tuple[DayValue, ...]:
     """Each day of a population's window. What ranks requests must have been measured with `auc_within="day"`."""
-    days = calendar(cells.population(population).window)
+    days = cells.population(population).window.dates
     rows = cells.days(population)
     by_day = {str(row["day"]): row for row in rows.to_dict("records")}
     definition = cells.metrics[metric]
@@ -55,12 +51,6 @@ def day_values(cells: Cells, metric: str, population: str) -> tuple[DayValue, ..
         alone = {str(day): replace(cells, frame=of_day) for day, of_day in rows.groupby("day")}
         found = [_estimated(alone.get(day.isoformat()), definition, metric, population, day) for day in days]
     return _with_thin(found)
-
-
-def calendar(window: Window) -> list[date]:
-    """The UTC days of a window, in order."""
-    first = start_of_day(window.start)
-    return [(first + timedelta(days=ahead)).date() for ahead in range(-((first - window.end) // timedelta(days=1)))]
 
 
 def _quotient(metric: MetricDefinition, key: str, day: date, row: Mapping[str, Any] | None) -> DayValue:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from math import ceil
 
 from typing_extensions import override
@@ -27,6 +27,7 @@ LOOK_BACK_DAYS = 56
 """So far back features, versions and deployments are looked at."""
 
 _SOON_DAYS = 14
+_MOST_LISTED = 8
 _LEAST_STILL_DAYS = 3
 _TIMES_LONGER = 2
 """An input stands still when it does so for twice as long as ever in the time looked back to: a dry spell is none."""
@@ -101,7 +102,7 @@ class Governance(Shown):
                 text=f"{check.name}: {check.found}",
                 columns=check.columns,
                 first_day=check.since,
-                last_day=(self.window.end - timedelta(days=1)).date(),
+                last_day=self.window.last_day,
                 requests_per_week=self.requests_per_week,
             )
             for check in self.breaches
@@ -321,9 +322,9 @@ def _check_exceptions(workspace: Workspace, today: date) -> GovernanceCheck:
     return GovernanceCheck(key, name, True, f"{len(exceptions)} stand" if exceptions else "there are none")
 
 
-def _listed(names: Sequence[str], most: int = 8) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(names[:_MOST_LISTED]) + more
 
 
 def _deployed_commits(source: Source, model: str, *, until: datetime, as_of: datetime) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, ClassVar
 
 from typing_extensions import override
@@ -32,7 +32,7 @@ class HarmfulShift(Shown):
 
     Attributes
     ----------
-    tolerance: the loss metric's practical threshold. days: those that were looked at, in order.
+    days: those that were looked at, in order.
     process: the test, look by look. change: current window minus reference, per request.
     """
 
@@ -42,13 +42,17 @@ class HarmfulShift(Shown):
     key: str
     version: str
     window: Window
-    tolerance: float
     reference_days: tuple[DayValue, ...]
     days: tuple[DayValue, ...]
     process: stats.RiskProcess
     change: stats.Estimate
     per_week: stats.Estimate
     requests_per_week: float
+
+    @property
+    def tolerance(self) -> float:
+        """By how much the risk may rise: the loss metric's practical threshold."""
+        return self.metric.practical_threshold
 
     @property
     def alarm_day(self) -> date | None:
@@ -63,7 +67,7 @@ class HarmfulShift(Shown):
     @property
     def lasts(self) -> bool:
         """Whether a look in the current window was an alarm, too, and the window's loss is up, evidently and enough."""
-        since = self.window.start.date()
+        since = self.window.first_day
         looks = zip(self.days, self.process.log_evidence, strict=False)
         strong = any(day.day >= since and evidence >= self.process.needed for day, evidence in looks)
         value, lower = self.change.value, self.change.ci_lower
@@ -89,7 +93,7 @@ class HarmfulShift(Shown):
                 no_loss_reason="",
                 text=self._sentence(),
                 first_day=self.first_day,
-                last_day=(self.window.end - timedelta(days=1)).date(),
+                last_day=self.window.last_day,
                 p_adjusted=self.process.p_value,
                 requests_per_week=self.requests_per_week,
             ),
@@ -202,7 +206,6 @@ def harmful_shift(source: Source, observed: Observation, *, alpha: float = EVIDE
         key,
         observed.version,
         observed.window,
-        metric.practical_threshold,
         before,
         after,
         stats.risk_process(
@@ -212,8 +215,8 @@ def harmful_shift(source: Source, observed: Observation, *, alpha: float = EVIDE
             alpha=alpha,
         ),
         change,
-        stats.scaled(change, cells.total("labelled", CURRENT) / observed.weeks),
-        cells.total("requests", CURRENT) / observed.weeks,
+        stats.scaled(change, observed.labelled_per_week),
+        observed.requests_per_week,
     )
 
 

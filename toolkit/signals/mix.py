@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any, ClassVar
 
 from typing_extensions import override
@@ -19,6 +18,7 @@ from toolkit.metrics import MetricDefinition
 from toolkit.records import ResultRow, Shown, estimate_row, number_row
 from toolkit.signals.observation import CURRENT, REFERENCE, Observation
 from toolkit.signals.signal import EVIDENCE_ALPHA, Signal
+from toolkit.windows import Window
 
 _SHOWN = 10
 """Bars of the figure; every split is in the rows."""
@@ -39,6 +39,11 @@ class Mix:
     values: tuple[str, ...]
     parts: stats.MixWithin
     p_adjusted: float | None
+
+    @property
+    def times_threshold(self) -> float:
+        """The mix in practical thresholds."""
+        return abs(self.parts.mix.value or 0.0) / self.metric.practical_threshold
 
     @property
     def evident(self) -> bool:
@@ -86,8 +91,7 @@ class MixShift(Shown):
 
     nothing_to_draw: ClassVar[str] = "no change could be split"
 
-    window: str
-    window_days: tuple[date, date]
+    window: Window
     splits: tuple[Mix, ...]
     absent: tuple[tuple[str, str, str], ...]
     loss: str
@@ -115,18 +119,18 @@ class MixShift(Shown):
             metric=split.key,
             segment="",
             name=f"{split.metric.name} by the mix of {split.column}",
-            window=self.window,
+            window=self.window.label,
             verdict="worse" if split.harmful else "changed",
             change=split.parts.mix,
             unit=split.metric.unit,
-            times_threshold=abs(split.parts.mix.value or 0.0) / split.metric.practical_threshold,
+            times_threshold=split.times_threshold,
             excess_loss_per_week=stats.scaled(split.parts.mix, self.labelled_per_week) if is_loss else None,
             no_loss_reason="" if is_loss else "its share in the loss was not measured",
             text=split.text,
             family="inputs",
             columns=(split.column,),
-            first_day=self.window_days[0],
-            last_day=self.window_days[1],
+            first_day=self.window.first_day,
+            last_day=self.window.last_day,
             p_adjusted=split.p_adjusted,
             requests_per_week=self.requests_per_week,
         )
@@ -149,14 +153,15 @@ class MixShift(Shown):
     def to_rows(self) -> Sequence[ResultRow]:
         rows = [row for split in self.splits for row in self._rows(split)]
         rows += [
-            number_row(None, reason, key=key, statistic="mix", window=self.window) for key, _, reason in self.absent
+            number_row(None, reason, key=key, statistic="mix", window=self.window.label)
+            for key, _, reason in self.absent
         ]
         return rows
 
     def _rows(self, split: Mix) -> list[ResultRow]:
         where: dict[str, Any] = {
             "key": split.key,
-            "window": self.window,
+            "window": self.window.label,
             "unit": split.metric.unit,
             "comparison": _COMPARISON,
         }
@@ -174,7 +179,7 @@ class MixShift(Shown):
                 split.parts.mix.reason,
                 key=split.key,
                 statistic=f"mix_by_{split.column}_adjusted_p_value",
-                window=self.window,
+                window=self.window.label,
                 method="Benjamini-Hochberg over metrics and segmentations",
             )
         )
@@ -235,16 +240,14 @@ def mix_shift(observed: Observation) -> MixShift:
         splits += [(key, metric, column, *_split(observed, key, column)) for column in columns]
     adjusted = stats.adjust_p([parts.mix.p_value for *_, parts in splits], "benjamini-hochberg")
     found = [Mix(*split, p) for split, p in zip(splits, adjusted, strict=True)]
-    found.sort(key=lambda split: (-_times(split), split.key, split.column))
-    window = observed.window
+    found.sort(key=lambda split: (-split.times_threshold, split.key, split.column))
     return MixShift(
-        window.label,
-        (window.start.date(), (window.end - timedelta(days=1)).date()),
+        observed.window,
         tuple(found),
         tuple(absent),
         observed.model.loss,
-        cells.total("requests", CURRENT) / observed.weeks,
-        cells.total("labelled", CURRENT) / observed.weeks,
+        observed.requests_per_week,
+        observed.labelled_per_week,
     )
 
 
@@ -270,11 +273,6 @@ def _split(observed: Observation, key: str, column: str) -> tuple[tuple[str, ...
             by_day = rows.pivot_table(index="day", columns="segment_value", values=name, aggfunc="sum")
             tables.append(by_day.reindex(columns=values).fillna(0.0).to_numpy(dtype="float64"))
     return tuple(values), stats.mix_within(*tables)
-
-
-def _times(split: Mix) -> float:
-    """The mix in practical thresholds."""
-    return abs(split.parts.mix.value or 0.0) / split.metric.practical_threshold
 
 
 def _signed(metric: MetricDefinition, value: float | None) -> str:

@@ -66,6 +66,16 @@ class Observation(Shown):
         return self.window.days / 7
 
     @property
+    def requests_per_week(self) -> float:
+        """Requests of the current window, per week."""
+        return self.cells.total("requests", CURRENT) / self.weeks
+
+    @property
+    def labelled_per_week(self) -> float:
+        """Labelled requests of the current window, per week."""
+        return self.cells.total("labelled", CURRENT) / self.weeks
+
+    @property
     @override
     def text(self) -> str:
         reference, current = (self.cells.population(name) for name in (REFERENCE, CURRENT))

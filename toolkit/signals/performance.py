@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
 from toolkit import stats
 from toolkit.data import LABEL
-from toolkit.display import PALETTE, Picture, format_interval, format_number, picture
-from toolkit.metrics import Cells, MetricDefinition, RankKind, RatioKind
-from toolkit.metrics.needs import columns_needed
+from toolkit.display import PALETTE, Picture, format_interval, picture
+from toolkit.metrics import MetricDefinition, RatioKind
+from toolkit.metrics.needs import columns_needed, scalars_needed
 from toolkit.records import ResultRow, Shown, estimate_row
-from toolkit.signals.changes import MetricChange, judge_change
+from toolkit.signals.changes import MetricChange, compare_metrics
 from toolkit.signals.observation import CURRENT, REFERENCE, Observation
 from toolkit.signals.signal import Signal
 from toolkit.windows import Window
 
-_WEEK_DAYS = 7
+_WEEK = timedelta(days=7)
 
 
 class Week(NamedTuple):
     """A metric in some of the window's days: whole weeks, counted back from its end, the oldest cut short."""
 
-    first: date
-    last: date
+    window: Window
     value: stats.Estimate
-
-    @property
-    def label(self) -> str:
-        """First and last day."""
-        return f"{self.first:%Y-%m-%d} … {self.last:%Y-%m-%d}"
 
 
 class MetricPerformance(NamedTuple):
@@ -86,12 +80,9 @@ class Performance(Shown):
                 times_threshold=change.times_threshold,
                 excess_loss_per_week=self.loss_per_week,
                 no_loss_reason="",
-                text=(
-                    f"{change.metric.name} went from {_shown(change.metric, change.reference.value)} to "
-                    f"{_shown(change.metric, change.current.value)}, {change.times_threshold:.1f} practical thresholds"
-                ),
-                first_day=self.window.start.date(),
-                last_day=(self.window.end - timedelta(days=1)).date(),
+                text=change.text,
+                first_day=self.window.first_day,
+                last_day=self.window.last_day,
                 p_adjusted=change.p_adjusted,
                 requests_per_week=self.requests_per_week,
             )
@@ -113,8 +104,8 @@ class Performance(Shown):
             return f"{change.metric.name} is absent ({change.current.reason})"
         interval = format_interval("value", change.current.ci_lower, change.current.ci_upper, unit=change.metric.unit)
         return (
-            f"{change.metric.name} {_shown(change.metric, change.current.value)} (95 % interval {interval}) after "
-            f"{_shown(change.metric, change.reference.value)}, {change.verdict}"
+            f"{change.metric.name} {change.shown(change.current.value)} (95 % interval {interval}) after "
+            f"{change.shown(change.reference.value)}, {change.verdict}"
         )
 
     @override
@@ -123,7 +114,7 @@ class Performance(Shown):
         for each in self.metrics:
             rows += each.change.rows(self.window.label, then=REFERENCE, now=CURRENT)
             where: dict[str, Any] = {"key": each.change.key, "statistic": "week", "unit": each.metric.unit}
-            rows += [estimate_row(week.value, window=week.label, **where) for week in each.weeks]
+            rows += [estimate_row(week.value, window=week.window.label, **where) for week in each.weeks]
         rows.append(estimate_row(self.loss_per_week, key=self.loss, statistic="per_week", window=self.window.label))
         return rows
 
@@ -132,12 +123,12 @@ class Performance(Shown):
         return [
             {
                 "metric": each.metric.name,
-                "reference": _shown(each.metric, each.change.reference.value),
-                "current": _shown(each.metric, each.change.current.value),
+                "reference": each.change.shown(each.change.reference.value),
+                "current": each.change.shown(each.change.current.value),
                 "interval_95": format_interval(
                     "value", each.change.current.ci_lower, each.change.current.ci_upper, unit=each.metric.unit
                 ),
-                "weeks": " · ".join(_shown(each.metric, week.value.value) for week in each.weeks) or "one window",
+                "weeks": " · ".join(each.change.shown(week.value.value) for week in each.weeks) or "one window",
                 "verdict": each.change.verdict,
             }
             for each in self.metrics
@@ -149,7 +140,7 @@ class Performance(Shown):
         if not drawn:
             return ()
         alt = "Metrics that read labels, by week, with the reference period as a band: " + "; ".join(
-            f"{each.metric.name} {_shown(each.metric, each.change.current.value)} ({each.change.verdict})"
+            f"{each.metric.name} {each.change.shown(each.change.current.value)} ({each.change.verdict})"
             for each in drawn
         )
         return (
@@ -168,48 +159,38 @@ def performance(observed: Observation) -> Performance:
     Intervals have days as clusters. Metrics that need the order of a whole window (AUC) have no weeks.
     """
     keys = [key for key, metric in observed.metrics.items() if _reads_labels(metric)]
-    estimates = {key: [observed.cells.estimate(key, name) for name in (REFERENCE, CURRENT)] for key in keys}
-    changes = {key: stats.difference(*pair) for key, pair in estimates.items()}
-    adjusted = stats.adjust_p([change.p_value for change in changes.values()], "benjamini-hochberg")
-    found = []
-    for key, p in zip(keys, adjusted, strict=True):
-        metric, (then, now), change = observed.metrics[key], estimates[key], changes[key]
-        verdict = judge_change(metric, then, now, change, p)
-        found.append(
-            MetricPerformance(
-                MetricChange(key, metric, then, now, change, p, verdict), tuple(_weeks(observed, key, metric))
-            )
-        )
-    per_week = observed.cells.total("labelled", CURRENT) / observed.weeks if keys else 0.0
+    changes = {change.key: change for change in compare_metrics(observed, keys)}
+    weeks = list(_weeks_of(observed.window))
+    found = [MetricPerformance(change, tuple(_by_week(observed, change, weeks))) for change in changes.values()]
+    per_week = observed.labelled_per_week if keys else 0.0
     loss = observed.model.loss
-    risen = changes.get(loss) or stats.Estimate.absent("the loss reads no label", n=0, method="")
+    risen = (
+        changes[loss].change if loss in changes else stats.Estimate.absent("the loss reads no label", n=0, method="")
+    )
     return Performance(
         observed.window, loss, tuple(found), stats.scaled(risen, per_week), per_week, observed.labels.provisional
     )
 
 
 def _reads_labels(metric: MetricDefinition) -> bool:
-    scalars = [scalar for scalar in (*metric.columns(), metric.filter) if scalar]
-    return metric.role in {"loss", "quality"} and LABEL in columns_needed(scalars)
+    return metric.role in {"loss", "quality"} and LABEL in columns_needed(scalars_needed([metric]))
 
 
-def _weeks(observed: Observation, key: str, metric: MetricDefinition) -> Iterator[Week]:
-    if isinstance(metric, RankKind) or not isinstance(metric, RatioKind):
+def _weeks_of(window: Window) -> Iterator[Window]:
+    """Whole weeks, counted back from the end, the oldest first and cut short."""
+    started = -((window.start - window.end) // _WEEK)
+    for back in range(started, 0, -1):
+        yield Window(max(window.start, window.end - back * _WEEK), window.end - (back - 1) * _WEEK)
+
+
+def _by_week(observed: Observation, change: MetricChange, weeks: Sequence[Window]) -> Iterator[Week]:
+    if not isinstance(change.metric, RatioKind):
         return
-    cells, first, end = observed.cells, observed.window.start.date(), observed.window.end.date()
-    starts = []
-    while end > first:
-        starts.append((max(first, end - timedelta(days=_WEEK_DAYS)), end - timedelta(days=1)))
-        end -= timedelta(days=_WEEK_DAYS)
-    for since, until in reversed(starts):
-        day = cells.frame["day"]
-        inside = cells.frame[(day >= since.isoformat()) & (day <= until.isoformat())]
-        week = Cells(inside, cells.metrics, cells.populations, cells.segments)
-        yield Week(since, until, week.estimate(key, CURRENT))
-
-
-def _shown(metric: MetricDefinition, value: float | None) -> str:
-    return format_number("value", value, unit=metric.unit)
+    cells = observed.cells
+    day = cells.frame["day"]
+    for week in weeks:
+        inside = cells.frame[(day >= week.first_day.isoformat()) & (day <= week.last_day.isoformat())]
+        yield Week(week, replace(cells, frame=inside).estimate(change.key, CURRENT))
 
 
 def _draw(figure: Any, metrics: Sequence[MetricPerformance], window: Window) -> None:
@@ -226,13 +207,11 @@ def _draw_one(axes: Any, each: MetricPerformance, window: Window) -> None:
         axes.axhspan(reference.ci_lower, reference.ci_upper, color="#e3e8ee", zorder=0)
     if reference.value is not None:
         axes.axhline(reference.value, color=PALETTE[5], linewidth=1, linestyle="--")
-    whole = Week(window.start.date(), (window.end - timedelta(days=1)).date(), each.change.current)
-    for week in each.weeks or (whole,):
-        value = week.value
+    for days, value in each.weeks or (Week(window, each.change.current),):
         if value.value is None:
             continue
-        axes.plot([week.first, week.last], [value.value] * 2, color=colour, linewidth=2)
+        axes.plot([days.first_day, days.last_day], [value.value] * 2, color=colour, linewidth=2)
         if value.ci_lower is not None:
-            middle = week.first + (week.last - week.first) / 2
+            middle = days.first_day + (days.last_day - days.first_day) / 2
             axes.plot([middle, middle], [value.ci_lower, value.ci_upper], color=colour, linewidth=1)
     axes.set_ylabel(each.metric.name)

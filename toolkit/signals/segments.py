@@ -181,7 +181,7 @@ def segment_losses(observation: Observation) -> SegmentLosses:
     """Compare each segment's mean loss with its own reference. Intervals have days as clusters."""
     cells, metric = observation.cells, observation.model.loss
     estimated, too_small = [], 0
-    for column in observation.cells.segments:
+    for column in cells.segments:
         for value in cells.values(column):
             sizes = [cells.total("labelled", name, segment=column, value=value) for name in (REFERENCE, CURRENT)]
             if min(sizes) < SMALLEST_SEGMENT:
@@ -204,7 +204,7 @@ def segment_losses(observation: Observation) -> SegmentLosses:
         window=observation.window.label,
         metric=metric,
         threshold=observation.metrics[metric].practical_threshold,
-        total_per_week=stats.scaled(total, cells.total("labelled", CURRENT) / observation.weeks),
+        total_per_week=stats.scaled(total, observation.labelled_per_week),
         losses=tuple(losses),
         too_small=too_small,
     )

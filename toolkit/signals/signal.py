@@ -38,6 +38,15 @@ Kind = Literal[
 ]
 
 
+def kind_of(key: str) -> str:
+    """The kind of the signal that has this key.
+
+    >>> kind_of("drift:temp_f"), kind_of("calibration")
+    ('drift', 'calibration')
+    """
+    return key.partition(":")[0]
+
+
 @dataclass(frozen=True)
 class Signal:
     """An observed, sized, dated deviation in one metric and segment.

@@ -44,6 +44,11 @@ class VersionPair:
     agreed: stats.Estimate
     p_adjusted: float | None
 
+    @property
+    def evident(self) -> bool:
+        """Whether its loss is another than the served one's, beyond chance."""
+        return self.p_adjusted is not None and self.p_adjusted <= EVIDENCE_ALPHA
+
 
 @dataclass(frozen=True)
 class Versions(Shown):
@@ -77,7 +82,7 @@ class Versions(Shown):
             return f"{of} and {agreed}; which is better is not known: {pair.loss.reason}."
         interval = format_interval("loss", pair.loss.ci_lower, pair.loss.ci_upper)
         way = "lower" if pair.loss.value < 0 else "higher"
-        said = "evidently" if pair.p_adjusted is not None and pair.p_adjusted <= EVIDENCE_ALPHA else "not evidently"
+        said = "evidently" if pair.evident else "not evidently"
         return (
             f"{of} and {agreed}; its Brier loss is {said} {way}: {pair.loss.value:+.4f} (95 % interval {interval}), "
             f"right decisions {_points(pair.right_share.value)}."
@@ -182,8 +187,7 @@ def _draw(figure: Any, pairs: Sequence[VersionPair], served: str) -> None:
     axes = figure.subplots()
     axes.axvline(0, color=PALETTE[4], linewidth=0.8)
     for place, pair in enumerate(reversed(pairs)):
-        better = pair.p_adjusted is not None and pair.p_adjusted <= EVIDENCE_ALPHA and (pair.loss.value or 0) < 0
-        colour = PALETTE[2] if better else PALETTE[4]
+        colour = PALETTE[2] if pair.evident and (pair.loss.value or 0) < 0 else PALETTE[4]
         axes.plot([pair.loss.ci_lower, pair.loss.ci_upper], [place, place], color=colour, linewidth=2)
         axes.plot(pair.loss.value, place, "o", color=colour, markersize=6)
     axes.set_yticks(range(len(pairs)), [f"version {pair.version}" for pair in reversed(pairs)])

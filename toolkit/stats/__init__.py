@@ -9,7 +9,6 @@ from toolkit.stats.attribution_shares import SHIFT_METHOD, attribution_ndcg, l1_
 from toolkit.stats.binned_errors import ErrorPerformance, binned_means, error_performance
 from toolkit.stats.boundaries import Boundary, boundary, classic_boundary, studentized
 from toolkit.stats.calibration import (
-    BinSums,
     BrierDecomposition,
     bin_sums,
     brier_decomposition,
@@ -18,10 +17,8 @@ from toolkit.stats.calibration import (
     expected_calibration_error,
     maximum_calibration_error,
 )
-from toolkit.stats.caps import Cap, pooled_cap, winsorized
+from toolkit.stats.caps import pooled_cap, winsorized
 from toolkit.stats.change_points import (
-    STEP_ALPHA,
-    BestSplit,
     ChangePoint,
     ChangePoints,
     best_split,
@@ -32,7 +29,6 @@ from toolkit.stats.change_points import (
 )
 from toolkit.stats.comparisons import Effects, compare
 from toolkit.stats.confidence_sequences import (
-    TUNE_N,
     always_valid_p,
     always_valid_reach,
     confidence_sequence,
@@ -40,12 +36,10 @@ from toolkit.stats.confidence_sequences import (
     mixture_width,
     uniform_boundary,
 )
-from toolkit.stats.crossings import Crossings, crossing_probability, drift_for_power, inflation, with_futility
+from toolkit.stats.crossings import crossing_probability, drift_for_power, inflation, with_futility
 from toolkit.stats.decomposition import MixWithin, SegmentShift, mix_within
 from toolkit.stats.discrimination import BinnedAuc, auc, auc_from_placements, binned_auc
 from toolkit.stats.divergences import (
-    Divergence,
-    PsiNull,
     PsiTest,
     hellinger,
     js_distance,
@@ -58,9 +52,6 @@ from toolkit.stats.divergences import (
 )
 from toolkit.stats.error_budgets import (
     BURN_RULES,
-    FALSE_ALARMS_A_YEAR,
-    GUARD_P,
-    BurnDecision,
     BurnRule,
     Exhaustion,
     Guard,
@@ -84,17 +75,14 @@ from toolkit.stats.estimate import (
     scaled,
     two_sided_p,
 )
-from toolkit.stats.events import MEDIAN_METHOD, RATE_METHOD, event_rate, median_duration
+from toolkit.stats.events import MEDIAN_METHOD, event_rate, median_duration
 from toolkit.stats.gains import NEAR, lift_at_share
 from toolkit.stats.heterogeneity import Heterogeneity, against_the_rest, heterogeneity
-from toolkit.stats.interactions import Independence, independence, interaction
+from toolkit.stats.interactions import independence, interaction
 from toolkit.stats.label_free import (
     FEWEST_MISSES,
     MISSES_METHOD,
-    CorrectCount,
     ScorePerformance,
-    StandsOut,
-    WeightedShare,
     correct_count,
     from_misses,
     isotonic_shares,
@@ -106,18 +94,11 @@ from toolkit.stats.label_free import (
 )
 from toolkit.stats.lifts import relative_lift
 from toolkit.stats.losses import brier, log_loss
-from toolkit.stats.margins import Equivalence, MarginTest, equivalent, not_inferior
-from toolkit.stats.maturity import (
-    MaturityCurve,
-    MaturityStep,
-    MaturityWeights,
-    maturity_curve,
-    maturity_weights,
-    truncated_shares,
-)
-from toolkit.stats.means import Moments, mean, moments, welch
-from toolkit.stats.multiplicity import ADJUSTMENTS, FalseAlarmBand, adjust_p, false_alarm_band, guarded_power
-from toolkit.stats.paired import Agreement, McNemar, agreement, mcnemar
+from toolkit.stats.margins import equivalent, not_inferior
+from toolkit.stats.maturity import maturity_curve
+from toolkit.stats.means import mean, moments, welch
+from toolkit.stats.multiplicity import ADJUSTMENTS, adjust_p, false_alarm_band, guarded_power
+from toolkit.stats.paired import McNemar, agreement, mcnemar
 from toolkit.stats.posterior import Posterior, normal_posterior, posterior, share_posterior
 from toolkit.stats.power import (
     HYPOTHESES,
@@ -135,21 +116,15 @@ from toolkit.stats.prediction_powered import (
     PPI_METHOD,
     LabelBudget,
     LabelledMoments,
-    PredictionPowered,
     even_labelling_p,
     label_budget,
     labelled_moments,
     prediction_powered_mean,
 )
 from toolkit.stats.proportions import difference_of_proportions, proportion
-from toolkit.stats.quantile_differences import (
-    QuantileSample,
-    compare_quantiles,
-    fewest_rows,
-    share_error,
-)
+from toolkit.stats.quantile_differences import QuantileSample, compare_quantiles, fewest_rows, share_error
 from toolkit.stats.quantiles import quantile, quantile_from_ends, reach_series, woodruff_shares
-from toolkit.stats.rate_comparisons import RateComparison, burst_size, compare_rates
+from toolkit.stats.rate_comparisons import burst_size, compare_rates
 from toolkit.stats.ratios import difference_of_ratios, from_influence, ratio
 from toolkit.stats.recalibration import CELL_WIDTH, POWERS, Recalibration, logit_powers, recalibration
 from toolkit.stats.reliability import BRIER_METHOD, ECE_METHOD, BrierParts, brier_parts, debiased_calibration_error
@@ -158,18 +133,10 @@ from toolkit.stats.roots import root_of_ratio
 from toolkit.stats.sample_ratios import SampleRatio, sample_ratio
 from toolkit.stats.sample_sizes import detectable_effect, detectable_margin, units_needed
 from toolkit.stats.score_intervals import compare_proportions
-from toolkit.stats.segment_contrasts import (
-    Contrasts,
-    GroupSums,
-    SegmentTest,
-    above_complement,
-    above_rest,
-    rise_beyond_rest,
-)
-from toolkit.stats.sequential_ratios import SequentialSampleRatio, sequential_sample_ratio
+from toolkit.stats.segment_contrasts import Contrasts, GroupSums, above_complement, above_rest, rise_beyond_rest
+from toolkit.stats.sequential_ratios import sequential_sample_ratio
 from toolkit.stats.series import (
     OUTLYING,
-    MannKendall,
     RobustZ,
     SeriesNoise,
     WeeklySeason,
@@ -182,22 +149,14 @@ from toolkit.stats.series import (
     series_noise,
     weekly_season,
 )
-from toolkit.stats.shrinkage import EffectPrior, Shrunken, fit_effects
-from toolkit.stats.spending import RHO, SPENDING, Sides, spent_alpha
+from toolkit.stats.shrinkage import EffectPrior, fit_effects
+from toolkit.stats.spending import SPENDING, Sides, spent_alpha
 from toolkit.stats.term_odds import TermOdds, weighted_log_odds
-from toolkit.stats.transport import (
-    NORMAL_IQR,
-    Scale,
-    binned_wasserstein,
-    robust_scale,
-    standard_deviation,
-    wasserstein,
-)
+from toolkit.stats.transport import binned_wasserstein, standard_deviation, wasserstein
 from toolkit.stats.trends import Trend, trend
 from toolkit.stats.two_sample_tests import (
     Homogeneity,
     KsInterval,
-    KsTest,
     Merged,
     design_effect,
     homogeneity,
@@ -216,94 +175,60 @@ __all__ = [
     "CELL_WIDTH",
     "CONFIDENCE",
     "ECE_METHOD",
-    "FALSE_ALARMS_A_YEAR",
     "FEWEST_LABELS",
     "FEWEST_MISSES",
-    "GUARD_P",
     "HYPOTHESES",
     "MEDIAN_METHOD",
     "MISSES_METHOD",
     "NEAR",
-    "NORMAL_IQR",
     "OUTLYING",
     "POWERS",
     "POWER_TESTS",
     "PPI_METHOD",
-    "RATE_METHOD",
-    "RHO",
     "RISK",
     "SHIFT_METHOD",
     "SPENDING",
-    "STEP_ALPHA",
-    "TUNE_N",
-    "Agreement",
-    "BestSplit",
-    "BinSums",
     "BinnedAuc",
     "Boundary",
     "BrierDecomposition",
     "BrierParts",
-    "BurnDecision",
     "BurnRule",
-    "Cap",
     "ChangePoint",
     "ChangePoints",
     "Contrasts",
-    "CorrectCount",
-    "Crossings",
-    "Divergence",
     "EffectPrior",
     "Effects",
-    "Equivalence",
     "ErrorPerformance",
     "Estimate",
     "Exhaustion",
-    "FalseAlarmBand",
     "GroupSums",
     "Guard",
     "Heterogeneity",
     "Homogeneity",
-    "Independence",
     "KsInterval",
-    "KsTest",
     "LabelBudget",
     "LabelledMoments",
-    "MannKendall",
-    "MarginTest",
-    "MaturityCurve",
-    "MaturityStep",
-    "MaturityWeights",
     "McNemar",
     "Merged",
     "MixWithin",
-    "Moments",
     "Outcome",
     "Posterior",
     "PowerDesign",
-    "PredictionPowered",
-    "PsiNull",
     "PsiTest",
     "QuantileSample",
-    "RateComparison",
     "Recalibration",
     "RiskProcess",
     "RobustZ",
     "SampleRatio",
-    "Scale",
     "ScorePerformance",
     "SegmentShift",
-    "SegmentTest",
-    "SequentialSampleRatio",
     "SeriesNoise",
-    "Shrunken",
     "Sides",
     "Sizing",
-    "StandsOut",
     "TermOdds",
     "Trend",
     "TwoSamples",
     "WeeklySeason",
-    "WeightedShare",
     "above_bound",
     "above_complement",
     "above_rest",
@@ -389,7 +314,6 @@ __all__ = [
     "logit_powers",
     "mann_kendall",
     "maturity_curve",
-    "maturity_weights",
     "maximum_calibration_error",
     "mcnemar",
     "mean",
@@ -419,7 +343,6 @@ __all__ = [
     "relative_lift",
     "rise_beyond_rest",
     "risk_process",
-    "robust_scale",
     "robust_z",
     "root_of_ratio",
     "running_median",
@@ -444,7 +367,6 @@ __all__ = [
     "time_to_exhaustion",
     "total_variation",
     "trend",
-    "truncated_shares",
     "two_samples",
     "two_sided_p",
     "uniform_boundary",

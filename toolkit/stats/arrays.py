@@ -60,6 +60,25 @@ def counts(name: str, array: Numbers) -> Numbers:
     return array
 
 
+def ascending(name: str, array: Numbers, *, ties: bool = False) -> Numbers:
+    """`array` if each number lies above the one before it; with `ties`, not below it.
+
+    >>> ascending("days", numbers("days", [1, 2, 2]))
+    Traceback (most recent call last):
+        ...
+    toolkit.errors.ArgumentError: days holds 2 after 2, must ascend and hold nothing twice
+    """
+    import numpy as np
+
+    steps = np.diff(array)
+    wrong = np.flatnonzero(steps < 0 if ties else steps <= 0)
+    if wrong.size:
+        before, after = array[wrong[0] : wrong[0] + 2]
+        wanted = "must not fall" if ties else "must ascend and hold nothing twice"
+        raise ArgumentError(f"{name} holds {after:.12g} after {before:.12g}, {wanted}")
+    return array
+
+
 def labelled(scores: ArrayLike, labels: ArrayLike, *, probabilities: bool = True) -> tuple[Numbers, Flags]:
     """Scores with their labels, 0 or 1 (or bool); scores between 0 and 1 unless `probabilities` is False.
 

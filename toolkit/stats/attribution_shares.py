@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from toolkit.checks import check_between
 from toolkit.errors import ArgumentError
 from toolkit.stats.arrays import matched
+from toolkit.stats.divergences import total_variation
 from toolkit.stats.estimate import CONFIDENCE, Estimate, check_count
 
 if TYPE_CHECKING:
@@ -63,18 +64,12 @@ def l1_of_shares(baseline: ArrayLike, current: ArrayLike) -> float | None:
     >>> round(l1_of_shares([0.7, 0.2, 0.1], [0.1, 0.2, 0.7]), 9)
     1.2
     """
-    import numpy as np
-
     then, now = matched(baseline=baseline, current=current)
     _check_sizes(then, now)
-    if not (then.sum() and now.sum()):
-        return None
-    return float(np.abs(now / now.sum() - then / then.sum()).sum())
+    return 2 * total_variation(then, now) if then.sum() and now.sum() else None
 
 
-def share_shift(
-    reference: Table, current: Table, *, draws: int = _DRAWS, seed: int = _SEED, confidence: float = CONFIDENCE
-) -> Estimate:
+def share_shift(reference: Table, current: Table, *, draws: int = _DRAWS, confidence: float = CONFIDENCE) -> Estimate:
     """The L1 distance of the features' shares between two periods, with an interval by a bootstrap over their days.
 
     Shares that did not move differ by chance all the same, so the distance found is too large, the more so the more
@@ -108,7 +103,7 @@ def share_shift(
     if min(len(table) for table in tables) < 2:
         reason = "no interval: a period of one day does not say how days vary"
         return Estimate.alone(value, n=days, method=SHIFT_METHOD, reason=reason)
-    draw = np.random.default_rng(seed)
+    draw = np.random.default_rng(_SEED)
     moved_then, moved_now = (
         _drawn_shares(table, draw, check_count("draws", draws)) - share
         for table, share in zip(tables, (then, now), strict=True)

@@ -3,7 +3,7 @@
 Segmentations are optimal for the sum of squares plus a penalty per step: PELT (Killick, Fearnhead & Eckley 2012, JASA
 107:1590), as the package ruptures has it. The usual penalties count on independent values of one variance, and find
 steps in what is only weather. Here the penalty is the largest gain that a step anywhere in a series without one would
-have with probability `alpha`, in units of the long-run variance (`series_noise`).
+have with probability `STEP_ALPHA`, in units of the long-run variance (`series_noise`).
 """
 
 from __future__ import annotations
@@ -74,13 +74,12 @@ class ChangePoints(NamedTuple):
 
     Attributes
     ----------
-    penalty: what a step had to save, in long-run variances. noise: what the values scatter by.
+    noise: what the values scatter by.
     p_value: of the most evident step, also where it was not evident enough; None when absent.
     gradual: a straight line describes the series better than the steps that were found, so that none is reported.
     """
 
     points: tuple[ChangePoint, ...]
-    penalty: float
     noise: SeriesNoise | None
     p_value: float | None
     gradual: bool
@@ -155,14 +154,11 @@ def step_penalty(alpha: float, n: int, *, min_size: int) -> float:
     return float(root) ** 2
 
 
-def change_points(values: ArrayLike, *, alpha: float = STEP_ALPHA, min_size: int = SHORTEST) -> ChangePoints:
+def change_points(values: ArrayLike) -> ChangePoints:
     """The steps of a series whose neighbours may resemble each other and which may hold outliers.
 
-    Parameters
-    ----------
-    alpha: the chance that any step is found where there is none. With the default it stays below 5 % for neighbours
-        that correlate by up to 0.6 (`tests/stats/test_change_points.py`), and not above: slow noise looks like steps.
-    min_size: the fewest values of a level.
+    The chance of finding one where there is none is `STEP_ALPHA`. It stays below 5 % for neighbours that correlate by
+    up to 0.6 (`tests/stats/test_change_points.py`), and not above: slow noise looks like steps.
 
     Absent when there are too few values or none varies. Raises `ArgumentError` for values that are not finite.
 
@@ -175,29 +171,27 @@ def change_points(values: ArrayLike, *, alpha: float = STEP_ALPHA, min_size: int
 
     array = numbers("values", values)
     n = array.size
-    if n < (fewest := max(2 * min_size, FEWEST_VALUES)):
-        return _absent(f"a search for steps needs {fewest} values, given: {n}", alpha, min_size)
+    if n < FEWEST_VALUES:
+        return _absent(f"a search for steps needs {FEWEST_VALUES} values, given: {n}")
     noise = series_noise(array)
     if noise.sd == 0:
-        return _absent("the values do not vary", alpha, min_size)
-    calm = _near(array, np.array(running_median(array)), noise.sd)
-    scale = math.sqrt(noise.long_run_variance)
-    penalty = step_penalty(alpha, n, min_size=min_size)
-    ends = segment_ends(calm / scale, penalty=penalty, min_size=min_size)
-    best = largest_step_p(best_split(calm / scale, min_size=min_size).gain, n, min_size=min_size)
-    if len(ends) > 1 and _is_line(calm / scale, ends, penalty):
-        return ChangePoints((), penalty, noise, best, True, "ok", "")
-    points = _points(array, ends, noise, min_size)
+        return _absent("the values do not vary")
+    calm = _near(array, np.array(running_median(array)), noise.sd) / math.sqrt(noise.long_run_variance)
+    penalty = step_penalty(STEP_ALPHA, n, min_size=SHORTEST)
+    ends = segment_ends(calm, penalty=penalty, min_size=SHORTEST)
+    best = largest_step_p(best_split(calm, min_size=SHORTEST).gain, n, min_size=SHORTEST)
+    if len(ends) > 1 and _is_line(calm, ends, penalty):
+        return ChangePoints((), noise, best, True, "ok", "")
+    points = _points(array, ends, noise)
     p_value = min([best, *(point.change.p_value for point in points if point.change.p_value is not None)])
-    return ChangePoints(points, penalty, noise, p_value, False, "ok", "")
+    return ChangePoints(points, noise, p_value, False, "ok", "")
 
 
-def _absent(reason: str, alpha: float, min_size: int) -> ChangePoints:
-    penalty = step_penalty(alpha, 2 * min_size, min_size=min_size)
-    return ChangePoints((), penalty, None, None, False, "absent", reason)
+def _absent(reason: str) -> ChangePoints:
+    return ChangePoints((), None, None, False, "absent", reason)
 
 
-def _points(array: Numbers, ends: tuple[int, ...], noise: SeriesNoise, min_size: int) -> tuple[ChangePoint, ...]:
+def _points(array: Numbers, ends: tuple[int, ...], noise: SeriesNoise) -> tuple[ChangePoint, ...]:
     """The steps between segments, each judged from the two segments that it parts."""
     import numpy as np
 
@@ -210,7 +204,7 @@ def _points(array: Numbers, ends: tuple[int, ...], noise: SeriesNoise, min_size:
         per_value = 1 / before.size + 1 / after.size
         se = math.sqrt(noise.long_run_variance * per_value)
         estimate = from_standard_error(step, se, n=before.size + after.size, method=STEP, confidence=CONFIDENCE)
-        p_value = largest_step_p((step / se) ** 2, array.size, min_size=min_size)
+        p_value = largest_step_p((step / se) ** 2, array.size, min_size=SHORTEST)
         reach = math.ceil(_DATE_REACH * noise.long_run_variance / (step * step)) if step else array.size
         earliest, latest = max(index - reach, first + 1), min(index + reach, last - 1)
         found.append(ChangePoint(index, earliest, latest, *levels, estimate._replace(p_value=p_value)))

@@ -206,10 +206,10 @@ def least_alarming(rule: BurnRule, n: int, *, allowed_share: float) -> int | Non
     (4, None)
     """
     n = check_count("n", n)
+    limit = rule.burn * check_between("allowed_share", allowed_share, 0, 1) * n
 
     def rings(bad: int) -> bool:
-        fast = bad > rule.burn * check_between("allowed_share", allowed_share, 0, 1) * n
-        return fast and burn_guard(bad, n, allowed_share=allowed_share, window_min=rule.long_min).passed
+        return bad > limit and burn_guard(bad, n, allowed_share=allowed_share, window_min=rule.long_min).passed
 
     counts = range(1, n + 1)
     place = bisect_left(counts, True, key=rings)

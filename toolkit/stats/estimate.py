@@ -103,6 +103,19 @@ def two_sided_p(statistic: float, *, df: float | None = None) -> float:
     return min(1.0, 2 * float(special.ndtr(tail) if df is None else special.stdtr(df, tail)))
 
 
+def one_sided_p(statistic: float, *, df: float | None = None) -> float:
+    """The probability of a statistic at least as high, by the tail itself.
+
+    >>> round(one_sided_p(1.6448536269514729), 6), one_sided_p(float("-inf"), df=9)
+    (0.05, 1.0)
+    """
+    from scipy import special
+
+    if math.isinf(statistic):
+        return 0.0 if statistic > 0 else 1.0
+    return float(special.ndtr(-statistic) if df is None else special.stdtr(df, -statistic))
+
+
 def from_standard_error(
     value: float,
     se: float,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from toolkit.checks import check_at_least, check_between
 from toolkit.errors import ArgumentError
 from toolkit.stats.arrays import numbers
-from toolkit.stats.estimate import CONFIDENCE, Estimate, check_count
+from toolkit.stats.estimate import CONFIDENCE, Estimate, check_count, check_positive
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -16,11 +17,16 @@ RATE_METHOD = "Poisson rate, exact interval"
 MEDIAN_METHOD = "median, order statistics"
 
 
-def event_rate(events: int, exposure: float, *, confidence: float = CONFIDENCE) -> Estimate:
-    """Events per unit of exposure (such as weeks), as if they came independently at one rate.
+def event_rate(
+    events: int, exposure: float, *, dispersion: float = 1.0, confidence: float = CONFIDENCE, method: str = RATE_METHOD
+) -> Estimate:
+    """Events per unit of exposure (such as weeks), as if they came independently at one rate, or in bursts.
 
-    Source: Garwood (1936), Biometrika 28:437: exact, so at least as wide as promised. Events that come in bursts vary
-    more than that.
+    Source: Garwood (1936), Biometrika 28:437: exact without bursts, so at least as wide as promised.
+
+    Parameters
+    ----------
+    dispersion: variance over mean of the counts, see `burst_size`: with 4, four events say as much as one.
 
     >>> rate = event_rate(10, 8)
     >>> rate.value, round(rate.ci_lower, 4), round(rate.ci_upper, 4)
@@ -31,15 +37,15 @@ def event_rate(events: int, exposure: float, *, confidence: float = CONFIDENCE) 
     from scipy import stats
 
     check_between("confidence", confidence, 0, 1)
+    check_at_least("dispersion", dispersion, 1)
     count = check_count("events", events)
-    if not exposure > 0:
-        raise ArgumentError(f"exposure == {exposure!r}, must be above 0")
-    tail = (1 - confidence) / 2
-    lower = float(stats.chi2.ppf(tail, 2 * count)) / 2 if count else 0.0
-    upper = float(stats.chi2.isf(tail, 2 * count + 2)) / 2
-    rate, se = count / exposure, count**0.5 / exposure
+    check_positive("exposure", exposure)
+    tail, said = (1 - confidence) / 2, count / dispersion
+    lower = float(stats.chi2.ppf(tail, 2 * said)) / 2 * dispersion if count else 0.0
+    upper = float(stats.chi2.isf(tail, 2 * said + 2)) / 2 * dispersion
+    rate, se = count / exposure, math.sqrt(count * dispersion) / exposure
     reason = "" if count else "no standard error: there was no event (the interval does not need one)"
-    return Estimate(rate, se or None, None, lower / exposure, upper / exposure, None, count, RATE_METHOD, "ok", reason)
+    return Estimate(rate, se or None, None, lower / exposure, upper / exposure, None, count, method, "ok", reason)
 
 
 def median_duration(finished: ArrayLike, *, unfinished: int = 0, confidence: float = CONFIDENCE) -> Estimate:

@@ -287,7 +287,6 @@ def from_misses(
     least_se: float = 0.0,
     added_variance: float = 0.0,
     within: tuple[float, float] | None = None,
-    method: str = MISSES_METHOD,
     confidence: float = CONFIDENCE,
 ) -> Estimate:
     """An estimate whose interval is made of how far estimates of its kind were off: t · root mean square of the misses.
@@ -312,11 +311,11 @@ def from_misses(
     known = numbers("misses", list(misses))
     if known.size < FEWEST_MISSES:
         windows = "there is 1 earlier window" if known.size == 1 else f"there are {known.size} earlier windows"
-        return Estimate.absent(f"{windows} to try the estimate on, it needs {FEWEST_MISSES}", n=n, method=method)
+        return Estimate.absent(f"{windows} to try the estimate on, it needs {FEWEST_MISSES}", n=n, method=MISSES_METHOD)
     variance = float((known @ known) / known.size) + max(added_variance, 0.0)
     se = max(math.sqrt(variance), least_se)
     return from_standard_error(
-        value, se, n=n, df=known.size, method=method, within=within, confidence=confidence, scale=1.0
+        value, se, n=n, df=known.size, method=MISSES_METHOD, within=within, confidence=confidence, scale=1.0
     )
 
 
@@ -331,7 +330,8 @@ def stands_out(misses: Sequence[float], *, least_se: float = 0.0, confidence: fl
     """
     known = numbers("misses", list(misses))
     if known.size < FEWEST_MISSES:
-        return StandsOut(None, None, None, f"{known.size} earlier windows are too few to know what is usual")
+        windows = "1 earlier window is" if known.size == 1 else f"{known.size} earlier windows are"
+        return StandsOut(None, None, None, f"{windows} too few to know what is usual")
     earlier = known[:-1]
     usual = max(math.sqrt(float(earlier @ earlier) / earlier.size), least_se)
     last, limit = abs(float(known[-1])), critical_value(confidence, df=earlier.size)

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from toolkit.checks import check_at_least, check_between
 from toolkit.errors import ArgumentError
-from toolkit.stats.estimate import TOO_LARGE, Estimate, check_finite
+from toolkit.stats.estimate import TOO_LARGE, Estimate, check_finite, one_sided_p
 
 
 class MarginTest(NamedTuple):
@@ -84,7 +84,7 @@ def not_inferior(difference: Estimate, margin: float, *, increase: bool = True, 
         return MarginTest(None, None, None, None, limit, method, "absent", lacking)
     value, se = check_finite("value", difference.value), check_finite("se", difference.se)
     statistic = (sign * value + margin) / se
-    p_value = _upper_tail(statistic, difference.df)
+    p_value = one_sided_p(statistic, df=difference.df)
     bound = value - sign * _one_sided_reach(alpha, difference.df) * se
     if not (math.isfinite(statistic) and math.isfinite(bound)):
         return MarginTest(None, None, None, None, limit, method, "absent", TOO_LARGE)
@@ -109,7 +109,7 @@ def equivalent(difference: Estimate, low: float, high: float, *, alpha: float = 
     if lacking:
         return Equivalence(None, None, None, None, None, None, low, high, method, "absent", lacking)
     value, se = check_finite("value", difference.value), check_finite("se", difference.se)
-    p_low, p_high = (_upper_tail(gap / se, difference.df) for gap in (value - low, high - value))
+    p_low, p_high = (one_sided_p(gap / se, df=difference.df) for gap in (value - low, high - value))
     p_value, reach = max(p_low, p_high), _one_sided_reach(alpha, difference.df) * se
     lower, upper = value - reach, value + reach
     if not (math.isfinite(lower) and math.isfinite(upper)):
@@ -126,15 +126,6 @@ def _without_error(difference: Estimate) -> str:
 
 def _method(difference: Estimate) -> str:
     return "one-sided z" if difference.df is None else "one-sided t"
-
-
-def _upper_tail(statistic: float, df: float | None) -> float:
-    """The probability of a statistic at least as high, by the tail itself."""
-    from scipy import special
-
-    if math.isinf(statistic):
-        return 0.0 if statistic > 0 else 1.0
-    return float(special.ndtr(-statistic) if df is None else special.stdtr(df, -statistic))
 
 
 def _one_sided_reach(alpha: float, df: float | None) -> float:

@@ -24,11 +24,10 @@ from toolkit.stats.estimate import (
     from_standard_error,
 )
 from toolkit.stats.means import mean
+from toolkit.stats.two_sample_tests import homogeneity, merge_sparse
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-    from toolkit.stats.arrays import Numbers
 
 PPI_METHOD = "prediction-powered, t"
 
@@ -46,6 +45,16 @@ class LabelledMoments(NamedTuple):
     prediction_variance: float
     covariance: float
 
+    def best_weight(self, n_all: float = math.inf) -> float:
+        """How much of the prediction narrows the interval most, beside `n_all` rows without a label; from 0 to 1."""
+        if self.prediction_variance <= 0:
+            return 0.0
+        return min(max(self.covariance / self.prediction_variance / (1 + self.n / n_all), 0.0), 1.0)
+
+    def residual_variance(self, weight: float) -> float:
+        """The variance of label - weight · prediction, which more labels average out."""
+        return max(self.variance - 2 * weight * self.covariance + weight**2 * self.prediction_variance, 0.0)
+
 
 class PredictionPowered(NamedTuple):
     """A mean by prediction and labels.
@@ -54,19 +63,15 @@ class PredictionPowered(NamedTuple):
     ----------
     estimate: with its interval. labels_only: what the labels alone say.
     weight: how much of the prediction is used, between 0 and 1.
-    residual_variance: of label - weight · prediction, which more labels average out.
-    floor_variance: of the estimate with any number of labels.
     """
 
     estimate: Estimate
     labels_only: Estimate
     weight: float
-    residual_variance: float
-    floor_variance: float
 
 
 class LabelBudget(NamedTuple):
-    """How many labels in all an interval of a given width takes; None where none would do, and why."""
+    """How many labels in all an interval of a given width takes; None where there are not so many, and why."""
 
     width: float
     labels: int | None
@@ -130,19 +135,17 @@ def prediction_powered_mean(
     n_all = check_count("n_all", n_all)
     if n_all == 0 or labelled.n < 2:
         raise ArgumentError(f"n_all == {n_all} and labelled.n == {labelled.n}, must be at least 1 and 2")
-    spread = check_variance("prediction_variance", labelled.prediction_variance)
+    check_variance("prediction_variance", labelled.prediction_variance)
+    check_variance("variance", labelled.variance)
     if weight is None:
-        tuned = labelled.covariance / spread / (1 + labelled.n / n_all) if spread > 0 else 0.0
-        weight = min(max(tuned, 0.0), 1.0)
-    left = check_variance("variance", labelled.variance) - 2 * weight * labelled.covariance + weight**2 * spread
-    residual = max(left, 0.0)
+        weight = labelled.best_weight(n_all)
     floor = weight**2 * check_variance("prediction_variance_all", prediction_variance_all) / n_all
     value = labelled.mean + weight * (
         check_finite("prediction_mean_all", prediction_mean_all) - labelled.prediction_mean
     )
     estimate = from_standard_error(
         value,
-        math.sqrt(residual / labelled.n + floor),
+        math.sqrt(labelled.residual_variance(weight) / labelled.n + floor),
         n=labelled.n,
         df=labelled.n - 1,
         method=PPI_METHOD,
@@ -151,61 +154,34 @@ def prediction_powered_mean(
         scale=1.0,
     )
     alone = mean(labelled.n, labelled.mean, labelled.variance, method="labels alone, t", confidence=confidence)
-    return PredictionPowered(estimate, alone, weight, residual, floor)
+    return PredictionPowered(estimate, alone, weight)
 
 
-def label_budget(
-    width: float, *, residual_variance: float, floor_variance: float = 0.0, confidence: float = CONFIDENCE
-) -> LabelBudget:
-    """The labels that make an interval `width` wide from end to end: n = residual variance / ((width / 2z)² - floor).
+def label_budget(width: float, *, residual_variance: float, confidence: float = CONFIDENCE) -> LabelBudget:
+    """The labels that make an interval `width` wide from end to end: n = residual variance / (width / 2z)².
+
+    `residual_variance`: see `LabelledMoments`; what the rows without a label vary by is taken for nothing beside it.
 
     >>> label_budget(0.1, residual_variance=0.19)
     LabelBudget(width=0.1, labels=292, reason='')
     """
     half = check_positive("width", width) / 2 / critical_value(confidence)
-    room = half**2 - check_variance("floor_variance", floor_variance)
-    if room <= 0:
-        return LabelBudget(width, None, "too few requests: their own chance makes the interval wider than that")
-    return LabelBudget(width, max(math.ceil(check_variance("residual_variance", residual_variance) / room), 1), "")
+    return LabelBudget(width, max(math.ceil(check_variance("residual_variance", residual_variance) / half**2), 1), "")
 
 
 def even_labelling_p(requests: ArrayLike, labelled: ArrayLike) -> float | None:
     """The chance that labels would be spread over groups (days, scores) as unevenly, had each request the same chance.
 
-    Pearson's chi-square of homogeneity (1900). Groups are merged with their successors until each expects 5 labelled
-    and 5 unlabelled; None with fewer than two groups, or when all or none are labelled.
+    By `homogeneity`, after `merge_sparse` made neighbours one until each group expects 5 labelled and 5 unlabelled;
+    None with fewer than two groups, or when all or none are labelled.
 
     >>> round(even_labelling_p([100, 100, 100], [10, 12, 9]), 4)
     0.7774
     >>> even_labelling_p([100, 100, 100], [30, 1, 0]) < 1e-6
     True
     """
-    from scipy import special
-
     rows, known = matched(requests=requests, labelled=labelled)
     counts("requests", rows)
     counts("labelled", known)
-    total, share = float(rows.sum()), 0.0
-    if total > 0:
-        share = float(known.sum()) / total
-    if not 0 < share < 1:
-        return None
-    groups = _merged(rows, known, least=5 / min(share, 1 - share))
-    if len(groups) < 2:
-        return None
-    square = sum((found - size * share) ** 2 / (size * share * (1 - share)) for size, found in groups)
-    return float(special.chdtrc(len(groups) - 1, square))
-
-
-def _merged(rows: Numbers, known: Numbers, *, least: float) -> list[tuple[float, float]]:
-    """Neighbours together until each group has `least` rows; what is left over goes to the last."""
-    groups: list[tuple[float, float]] = []
-    size = found = 0.0
-    for row, label in zip(rows.tolist(), known.tolist(), strict=True):
-        size, found = size + row, found + label
-        if size >= least:
-            groups.append((size, found))
-            size = found = 0.0
-    if size and groups:
-        groups[-1] = (groups[-1][0] + size, groups[-1][1] + found)
-    return groups
+    merged = merge_sparse(known, counts("requests less labelled", rows - known), ordered=True)
+    return homogeneity(merged.reference, merged.current).p_value

@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit.checks import check_at_least, check_between
-from toolkit.errors import ArgumentError
 from toolkit.stats.arrays import matched
-from toolkit.stats.estimate import CONFIDENCE, Estimate, check_count
+from toolkit.stats.estimate import CONFIDENCE, Estimate, check_count, check_positive
+from toolkit.stats.events import event_rate
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -25,13 +25,11 @@ class RateComparison(NamedTuple):
     ----------
     rate0, rate1: events per exposure, each with its interval.
     difference: rate 1 - rate 0, with the p-value of no difference.
-    ratio: rate 1 / rate 0, with the same p-value; absent where there was no event before.
     """
 
     rate0: Estimate
     rate1: Estimate
     difference: Estimate
-    ratio: Estimate
 
 
 def compare_rates(
@@ -46,9 +44,8 @@ def compare_rates(
     """Compare two rates of events that come independently, or in bursts of a known size.
 
     Given all events, those of the second group are binomial if the rates are equal: the p-value is twice the smaller
-    tail (Przyborowski & Wilenski 1940, Biometrika 31:313), so it errs to the careful side. The ratio's interval turns
-    that test round, by Clopper & Pearson; the difference's is made of both rates' own by MOVER (Zou & Donner 2008,
-    Statistics in Medicine 27:1693), each rate's is Garwood's (1936).
+    tail (Przyborowski & Wilenski 1940, Biometrika 31:313), so it errs to the careful side. The difference's interval is
+    made of both rates' own (`event_rate`) by MOVER (Zou & Donner 2008, Statistics in Medicine 27:1693).
 
     Parameters
     ----------
@@ -57,24 +54,20 @@ def compare_rates(
     Raises `ArgumentError`.
 
     >>> worse = compare_rates(10, 1000, 30, 1000)
-    >>> round(worse.difference.value, 3), round(worse.ratio.value, 3), round(worse.difference.p_value, 6)
-    (0.02, 3.0, 0.002221)
-    >>> compare_rates(0, 1000, 6, 1000).ratio.reason
-    'there was no event before'
+    >>> round(worse.difference.value, 3), round(worse.difference.ci_lower, 4), round(worse.difference.p_value, 6)
+    (0.02, 0.0071, 0.002221)
     """
     check_between("confidence", confidence, 0, 1)
     check_at_least("dispersion", dispersion, 1)
     counts = check_count("events0", events0), check_count("events1", events1)
-    for name, exposure in (("exposure0", exposure0), ("exposure1", exposure1)):
-        if not (exposure > 0 and math.isfinite(exposure)):
-            raise ArgumentError(f"{name} == {exposure!r}, must be a number above 0")
+    exposures = check_positive("exposure0", exposure0), check_positive("exposure1", exposure1)
     said = counts[0] / dispersion, counts[1] / dispersion
-    rate0 = _rate(counts[0], exposure0, dispersion, confidence)
-    rate1 = _rate(counts[1], exposure1, dispersion, confidence)
+    rate0, rate1 = (
+        event_rate(count, exposure, dispersion=dispersion, confidence=confidence, method=METHOD)
+        for count, exposure in zip(counts, exposures, strict=True)
+    )
     p_value = _p_value(*said, exposure1 / (exposure0 + exposure1)) if sum(counts) else None
-    difference = _difference(rate0, rate1, p_value, sum(counts))
-    ratio = _ratio((rate0, rate1), said, (exposure0, exposure1), p_value, confidence)
-    return RateComparison(rate0, rate1, difference, ratio)
+    return RateComparison(rate0, rate1, _difference(rate0, rate1, p_value, sum(counts)))
 
 
 def burst_size(events: ArrayLike, exposures: ArrayLike) -> float:
@@ -96,19 +89,6 @@ def burst_size(events: ArrayLike, exposures: ArrayLike) -> float:
         return 1.0
     expected = sizes * (counts.sum() / sizes.sum())
     return max(1.0, float(np.square(counts - expected) @ (1 / expected)) / (counts.size - 1))
-
-
-def _rate(count: int, exposure: float, dispersion: float, confidence: float) -> Estimate:
-    from scipy import stats
-
-    tail, said = (1 - confidence) / 2, count / dispersion
-    lower = float(stats.chi2.ppf(tail, 2 * said)) / 2 * dispersion if count else 0.0
-    upper = float(stats.chi2.isf(tail, 2 * said + 2)) / 2 * dispersion
-    se = math.sqrt(count * dispersion) / exposure
-    reason = "" if count else "no standard error: there was no event (the interval does not need one)"
-    return Estimate(
-        count / exposure, se or None, None, lower / exposure, upper / exposure, None, count, METHOD, "ok", reason
-    )
 
 
 def _p_value(events0: float, events1: float, share1: float) -> float:
@@ -133,34 +113,3 @@ def _difference(rate0: Estimate, rate1: Estimate, p_value: float | None, n: int)
     se = math.hypot(rate0.se or 0.0, rate1.se or 0.0)
     reason = "" if p_value is not None else "no test: there was no event"
     return Estimate(gap, se or None, None, lower, upper, p_value, n, METHOD, "ok", reason)
-
-
-def _ratio(
-    rates: tuple[Estimate, Estimate],
-    said: tuple[float, float],
-    exposures: tuple[float, float],
-    p_value: float | None,
-    confidence: float,
-) -> Estimate:
-    from scipy import stats
-
-    n = rates[0].n + rates[1].n
-    if not rates[0].n:
-        return Estimate.absent("there was no event before", n=n, method=METHOD)
-    assert rates[0].value is not None
-    assert rates[1].value is not None
-    tail, scale = (1 - confidence) / 2, exposures[0] / exposures[1]
-    low = float(stats.beta.ppf(tail, said[1], said[0] + 1)) if said[1] else 0.0
-    high = float(stats.beta.isf(tail, said[1] + 1, said[0]))
-    return Estimate(
-        rates[1].value / rates[0].value,
-        None,
-        None,
-        scale * low / (1 - low),
-        scale * high / (1 - high) if high < 1 else None,
-        p_value,
-        n,
-        METHOD,
-        "ok",
-        "no standard error: the interval is made of the test",
-    )

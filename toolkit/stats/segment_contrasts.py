@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from toolkit.errors import ArgumentError
-from toolkit.stats.estimate import check_count, check_variance
+from toolkit.stats.estimate import check_count, check_variance, one_sided_p
 from toolkit.stats.means import Moments, too_few, welch
 
 if TYPE_CHECKING:
@@ -55,8 +55,6 @@ def above_complement(segment: Moments, complement: Moments) -> SegmentTest:
     >>> above_complement(moments([0.2]), moments([0.1, 0.4])).reason
     'too few observations: n0 == 1, a variance needs 2'
     """
-    from scipy import special
-
     n = check_count("segment.n", segment.n) + check_count("complement.n", complement.n)
     if few := too_few(segment.n, complement.n):
         return SegmentTest(None, None, None, None, n, _METHOD, "absent", few)
@@ -65,7 +63,7 @@ def above_complement(segment: Moments, complement: Moments) -> SegmentTest:
         return SegmentTest(None, None, None, None, n, _METHOD, "absent", gap.reason)
     spread = sum(check_variance("variance", side.variance) * (side.n - 1) / side.n for side in (segment, complement))
     t = gap.value / gap.se
-    p_value = float(special.ndtr(-t) if gap.df is None else special.stdtr(gap.df, -t))
+    p_value = one_sided_p(t, df=gap.df)
     return SegmentTest(t, gap.df, p_value, math.sqrt(2) * gap.value / math.sqrt(spread), n, _METHOD, "ok", "")
 
 
@@ -91,7 +89,7 @@ class GroupSums(NamedTuple):
         return GroupSums(self.n - others.n, self.sums - others.sums, self.squares - others.squares)
 
     def means(self) -> Numbers:
-        """Each group's mean; 0 for an empty group, which `comparable` leaves out."""
+        """Each group's mean; 0 for an empty group, which `Contrasts.tested` leaves out."""
         import numpy as np
 
         return np.asarray(self.sums / np.maximum(self.n, 1.0))

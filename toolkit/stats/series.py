@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from toolkit.checks import check_at_least, check_between
 from toolkit.errors import ArgumentError
-from toolkit.stats.arrays import matched, numbers
+from toolkit.stats.arrays import ascending, matched, numbers
 from toolkit.stats.estimate import CONFIDENCE, TOO_LARGE, Estimate, check_finite, critical_value, two_sided_p
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def running_median(values: ArrayLike, *, near: int = NEAR_VALUES) -> tuple[float
     return tuple(medians[places].tolist())
 
 
-def outlier_z(values: ArrayLike, *, near: int = NEAR_VALUES) -> tuple[float, ...]:
+def outlier_z(values: ArrayLike) -> tuple[float, ...]:
     """How far each value is from the local level, in robust standard deviations; () where values do not vary.
 
     Beyond `OUTLYING` a value is an outlier. A step is none: the local level goes with it.
@@ -155,7 +155,7 @@ def outlier_z(values: ArrayLike, *, near: int = NEAR_VALUES) -> tuple[float, ...
     array = numbers("values", values)
     if array.size < 3 or (sd := series_noise(array).sd) == 0:
         return ()
-    away = (array - np.array(running_median(array, near=near))) / sd
+    away = (array - np.array(running_median(array))) / sd
     return tuple(away.tolist())
 
 
@@ -244,8 +244,7 @@ def sen_slope(
 
     given = numbers("values", values)
     value, place = matched(values=given, at=np.arange(given.size) if at is None else at)
-    if (np.diff(place) <= 0).any():
-        raise ArgumentError("at must ascend, and hold no value twice")
+    ascending("at", place)
     test = mann_kendall(value, inflation=inflation)
     n = value.size
     if test.p_value is None:
@@ -281,8 +280,7 @@ def weekly_season(values: ArrayLike, days: ArrayLike) -> WeeklySeason:
     from scipy import special
 
     value, day = matched(values=values, days=days)
-    if (np.diff(day) <= 0).any():
-        raise ArgumentError("days must ascend, and hold no day twice")
+    ascending("days", day)
     # Day 1 of the calendar was a Monday; a whole week is seven values of one week.
     week = (day.astype(np.int64) - 1) // _WEEK
     whole, sizes = np.unique(week, return_counts=True)

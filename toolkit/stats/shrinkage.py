@@ -42,22 +42,15 @@ class EffectPrior(NamedTuple):
     Attributes
     ----------
     scales: the standard deviations, the first of them 0: no effect at all. shares: of each, adding up to 1.
-    n: the estimates that it was fitted to.
     """
 
     scales: tuple[float, ...]
     shares: tuple[float, ...]
-    n: int
-
-    @property
-    def null_share(self) -> float:
-        """The share of effects that are 0."""
-        return self.shares[0]
 
     def shrink(self, value: float, se: float) -> Shrunken:
         """The posterior of the effect behind an estimate with standard error `se`.
 
-        >>> EffectPrior((0.0, 1.0), (0.0, 1.0), 100).shrink(2.0, 1.0)  # one normal: half of it is left
+        >>> EffectPrior((0.0, 1.0), (0.0, 1.0)).shrink(2.0, 1.0)  # one normal: half of it is left
         Shrunken(value=1.0, sd=0.7071067811865476)
         """
         import numpy as np
@@ -81,7 +74,7 @@ def fit_effects(values: ArrayLike, ses: ArrayLike) -> EffectPrior:
     than their number says.
 
     >>> prior = fit_effects([0.1, -0.2, 0.05, -0.1, 0.15, 0.0, 5.0] * 20, [0.1] * 140)
-    >>> prior.null_share > 0.5, round(prior.shrink(0.1, 0.1).value, 2), round(prior.shrink(5.0, 0.1).value, 1)
+    >>> prior.shares[0] > 0.5, round(prior.shrink(0.1, 0.1).value, 2), round(prior.shrink(5.0, 0.1).value, 1)
     (True, 0.0, 5.0)
     """
     import numpy as np
@@ -102,7 +95,7 @@ def fit_effects(values: ArrayLike, ses: ArrayLike) -> EffectPrior:
         shares = fitted
         if moved < _SETTLED:
             break
-    return EffectPrior(tuple(map(float, scales)), tuple(map(float, shares)), estimates.size)
+    return EffectPrior(tuple(map(float, scales)), tuple(map(float, shares)))
 
 
 def _grid(estimates: Numbers, errors: Numbers) -> Numbers:

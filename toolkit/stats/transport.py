@@ -7,10 +7,10 @@ of units: a shift by one standard deviation of a normal distribution is 1, whate
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from toolkit.errors import ArgumentError
-from toolkit.stats.arrays import matched, numbers
+from toolkit.stats.arrays import ascending, matched, numbers
 from toolkit.stats.divergences import amounts
 from toolkit.stats.estimate import check_finite, check_positive
 
@@ -18,36 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from toolkit.stats.arrays import Numbers
-
-NORMAL_IQR = 1.349
-"""Interquartile range of a normal distribution in standard deviations."""
-
-
-class Scale(NamedTuple):
-    """The spread of a reference. `value`: None where it has none; `method`: how it was measured, or why not."""
-
-    value: float | None
-    method: str
-
-
-def robust_scale(values: ArrayLike) -> Scale:
-    """The interquartile range over 1.349; where half of the values are one number, the standard deviation.
-
-    >>> robust_scale([1, 2, 3, 4, 1e6]).method, robust_scale([0, 0, 0, 0, 0, 7]).method
-    ('interquartile range / 1.349', 'standard deviation')
-    >>> robust_scale([3.0, 3.0])
-    Scale(value=None, method='every value is the same')
-    """
-    import numpy as np
-
-    array = numbers("values", values)
-    if not array.size:
-        return Scale(None, "no values")
-    low, high = np.quantile(array, [0.25, 0.75])
-    if high > low:
-        return Scale(float(high - low) / NORMAL_IQR, "interquartile range / 1.349")
-    spread = standard_deviation(array)
-    return Scale(spread, "standard deviation") if spread > 0 else Scale(None, "every value is the same")
 
 
 def standard_deviation(values: ArrayLike) -> float:
@@ -79,7 +49,7 @@ def wasserstein(
     Parameters
     ----------
     reference_weights, current_weights: what each value counts; by default 1.
-    scale: such as `robust_scale` of the reference; 1 leaves the distance in the unit of the values.
+    scale: such as `standard_deviation` of the reference; 1 leaves the distance in the unit of the values.
 
     >>> round(wasserstein([1.0, 2, 2, 3, 7], [2.0, 4, 4, 5]), 9)
     1.55
@@ -115,12 +85,10 @@ def binned_wasserstein(
     import numpy as np
 
     first, second = amounts(reference, current)
-    inner = numbers("edges", edges)
+    inner = ascending("edges", numbers("edges", edges), ties=True)
     check_positive("scale", scale)
     if first.size != inner.size + 1:
         raise ArgumentError(f"there are {inner.size} edges and {first.size} bins; bins must be one more than edges")
-    if (np.diff(inner) < 0).any():
-        raise ArgumentError("edges must not fall")
     first_knot = min(check_finite("low", low), float(inner.min(initial=math.inf)))
     last_knot = max(check_finite("high", high), float(inner.max(initial=-math.inf)))
     knots = np.concatenate([[first_knot], inner, [last_knot]])
@@ -135,7 +103,9 @@ def _sample(name: str, values: ArrayLike, weights: ArrayLike | None) -> tuple[Nu
     else:
         array, weight = matched(**{name: values, f"{name}_weights": weights})
         if weight.size and (weight.min() < 0 or weight.sum() <= 0):
-            raise ArgumentError(f"{name}_weights must be at least 0 and not all 0")
+            raise ArgumentError(
+                f"{name}_weights holds {weight.min():g}, must hold numbers of at least 0, not all of them 0"
+            )
     if not array.size:
         raise ArgumentError(f"{name} holds no values: there is no distribution to compare")
     return array, weight

@@ -198,9 +198,8 @@ def merge_sparse(
     *,
     ordered: bool,
     rare: Sequence[int] = (),
-    smallest_expected: float = SMALLEST_EXPECTED,
 ) -> Merged:
-    """Merge cells until every one expects `smallest_expected` observations on the side that has fewer.
+    """Merge cells until every one expects 5 observations on the side that has fewer.
 
     What is merged depends on both sides' sums only, and given those a test keeps its error rates. Ordered cells are
     merged with the next one, the others into one, the rarest first. Cells empty on both sides are dropped.
@@ -223,10 +222,10 @@ def merge_sparse(
     expected = [float(count) * rate for count in both]
     present = [place for place, count in enumerate(both) if count > 0]
     if ordered:
-        groups = _neighbours(present, expected, smallest_expected)
+        groups = _neighbours(present, expected)
     else:
-        sparse = [place for place in present if expected[place] < smallest_expected or place in rare]
-        groups = _rarest(present, sparse, expected, smallest_expected)
+        sparse = [place for place in present if expected[place] < SMALLEST_EXPECTED or place in rare]
+        groups = _rarest(present, sparse, expected)
     sums = [tuple(int(sum(side[place] for place in group)) for group in groups) for side in (first, second)]
     return Merged(sums[0], sums[1], tuple(tuple(group) for group in groups))
 
@@ -310,25 +309,25 @@ def _limiting_ks(first: Numbers, second: Numbers) -> tuple[float, float]:
     return float(found.statistic), float(found.pvalue)
 
 
-def _neighbours(present: list[int], expected: list[float], least: float) -> list[list[int]]:
+def _neighbours(present: list[int], expected: list[float]) -> list[list[int]]:
     groups: list[list[int]] = []
     filled = math.inf
     for place in present:
-        if filled >= least:
+        if filled >= SMALLEST_EXPECTED:
             groups.append([])
             filled = 0.0
         groups[-1].append(place)
         filled += expected[place]
-    if filled < least and len(groups) > 1:
+    if filled < SMALLEST_EXPECTED and len(groups) > 1:
         last = groups.pop()
         groups[-1] += last
     return groups
 
 
-def _rarest(present: list[int], sparse: list[int], expected: list[float], least: float) -> list[list[int]]:
+def _rarest(present: list[int], sparse: list[int], expected: list[float]) -> list[list[int]]:
     kept = [place for place in present if place not in sparse]
     together = list(sparse)
-    if together and kept and sum(expected[place] for place in together) < least:
+    if together and kept and sum(expected[place] for place in together) < SMALLEST_EXPECTED:
         rarest = min(kept, key=lambda place: (expected[place], place))
         kept.remove(rarest)
         together.append(rarest)

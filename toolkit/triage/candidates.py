@@ -1,9 +1,8 @@
-"""Candidates: signals as work that could be done, ordered by the loss they carry, each with its evidence.
+"""Candidates: signals as work that could be done, the most harmful first, each with its evidence.
 
-Signal groups are in their own order, harm times confidence. Without groups the order is by newly excess loss per week
-where it was measured. Signals whose share in the loss was not measured come
-after: first what is worse, then what merely changed, each by how many practical thresholds it moved. A feature may
-drift hugely and do no harm.
+Signal groups are in their own order, harm times confidence. Single signals are ordered by newly excess loss per week
+where it was measured. Those whose share in the loss was not measured come after: first what is worse, then what merely
+changed, each by how many practical thresholds it moved. A feature may drift hugely and do no harm.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Candidates(Shown):
-    """What the signals ask for, most newly excess loss first."""
+    """What the signals ask for, the most harmful first."""
 
     ranked: tuple[Candidate, ...]
 
@@ -88,10 +87,8 @@ class Candidates(Shown):
         first = self.ranked[0]
         lead = f"{len(self.ranked)} candidates. First: {first.title.lower()} ({first.signal.text})."
         unmeasured = [c.signal.name for c in self.ranked if c.signal.excess_loss_per_week is None]
-        last = (
-            f" Last, because their share in the loss was not measured: {', '.join(unmeasured)}." if unmeasured else ""
-        )
-        return f"{lead}{last} What they are worth to the business is absent: nobody has estimated it."
+        absent = f" The share in the loss was not measured of {', '.join(unmeasured)}." if unmeasured else ""
+        return f"{lead}{absent} What they are worth to the business is absent: nobody has estimated it."
 
     @override
     def to_rows(self) -> Sequence[ResultRow]:

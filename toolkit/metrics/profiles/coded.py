@@ -17,22 +17,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.checks import check_in
 from toolkit.data import ModelDefinition, Source
+from toolkit.data.connections import EMBEDDED
+from toolkit.data.days import window_of_days
 from toolkit.errors import ArgumentError
-from toolkit.metrics.kinds import ALL
+from toolkit.metrics.daily import day_fingerprints
+from toolkit.metrics.kinds import ALL, segment_value
 from toolkit.metrics.profiles.column_types import Types, types_by_day
 from toolkit.metrics.profiles.edges import ColumnEdges
 from toolkit.metrics.profiles.profile import ColumnCounts, Profile
 from toolkit.metrics.profiles.profile_days import ProfileKey, Profiles
 from toolkit.metrics.profiles.requests import (
-    day_fingerprints,
-    day_window,
     fits,
     profile_question,
     requests_of,
     text_of,
 )
 from toolkit.metrics.query import Population, Question
-from toolkit.windows import Window, start_of_day
+from toolkit.windows import Window, parse_instant, start_of_day
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 WORD = 2**16
 """Different values of the integer that holds the cells of some columns."""
 
-_EMBEDDED = "duckdb"
 _KIND = "coded-days"
 
 
@@ -126,7 +126,7 @@ class CodedDays:
                 f"{self.window.label}; ask collect_profiles"
             )
         for day, path in sorted(self.paths.items()):
-            if day_window([day]).start in window:
+            if parse_instant(day) in window:
                 yield day, path
 
 
@@ -145,7 +145,7 @@ def write_codes(
     engine reads, which writes them itself; raises `ArgumentError` for others, `UnknownNameError`, `ContractError`.
     """
     opened = source.opened("predictions")
-    if opened.connection.engine != _EMBEDDED:
+    if opened.connection.engine != EMBEDDED:
         raise ArgumentError(
             f"coded days are written by the embedded engine, and predictions lie in {opened.connection.place}; "
             "count them there, with collect_profiles"
@@ -158,11 +158,11 @@ def write_codes(
     digests = {name: each.digest for name, each in fitting.items()}
     paths = {
         day: source.cache.path(_KIND, {"of": key, "edges": digests}, ".parquet")
-        for day, key in day_fingerprints(question).items()
+        for day, key in day_fingerprints(question, every).items()
     }
     for day, path in paths.items():
         if not path.is_file():
-            coded = _coded(requests_of(question, day_window([day])), fitting, segments)
+            coded = _coded(requests_of(question, window_of_days(day, day)), fitting, segments)
             source.cache.publish(path, partial(_write, question, coded))
     return CodedDays(fitting, tuple(segments), window, paths, types_by_day(source, edges, list(paths)))
 
@@ -194,7 +194,7 @@ def _coded(requests: ir.Table, edges: Mapping[str, ColumnEdges], segments: Seque
         for i, word in enumerate(pack(edges.values()))
     }
     constant = {f"x_{name}": rows[name].cast("float64") for name, each in edges.items() if each.is_constant_number}
-    by = {f"by_{i}": rows[name].cast("string").fill_null("missing") for i, name in enumerate(segments)}
+    by = {f"by_{i}": segment_value(rows[name]) for i, name in enumerate(segments)}
     return rows.select("version", "served", **by, **words, **constant)
 
 
@@ -221,8 +221,6 @@ def _code(column: Any, edges: ColumnEdges) -> Any:
     if edges.kind == "discrete":
         cells = [(number == float(value), place) for place, value in enumerate(edges.values)]
         return ibis.cases((number.isnull(), missing), *cells, else_=unseen).cast("int32")
-    if not edges.edges:
-        return column.isnull().ifelse(missing, 0).cast("int32")
     return number.isnull().ifelse(missing, _bin_of(number, edges.edges, 0)).cast("int32")
 
 
@@ -243,7 +241,7 @@ class _Day:
     def __init__(self, edges: Mapping[str, ColumnEdges], path: Path, population: Population, types: Types) -> None:
         from pyarrow import parquet
 
-        self.edges, self.path, self.types = edges, path, types
+        self.edges, self.words, self.types = edges, pack(edges.values()), types
         self.file = parquet.ParquetFile(path)
         self.chosen = self._choose(population)
 
@@ -254,7 +252,7 @@ class _Day:
         names, of_row = ([""], None) if segment is None else self._values(f"by_{segment}")
         rows = self._sizes(of_row, len(names))
         found: list[dict[str, ColumnCounts]] = [{} for _ in names]
-        for i, word in enumerate(pack(self.edges.values())):
+        for i, word in enumerate(self.words):
             held = self._read(f"word_{i}")
             for edges, counted in _by_column(word, held, of_row, len(names)):
                 for at, counts in enumerate(counted.tolist()):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
-from toolkit.data import LABEL, ModelDefinition, Source
+from toolkit.data import ModelDefinition, Source
+from toolkit.data.days import day_runs, window_of_days
+from toolkit.metrics.daily import day_fingerprints
 from toolkit.metrics.profiles.column_types import Types, types_by_day
 from toolkit.metrics.profiles.counting import Counting, Place
 from toolkit.metrics.profiles.edges import ColumnEdges
 from toolkit.metrics.profiles.profile import Profile
 from toolkit.metrics.profiles.profile_days import ProfileKey, Profiles
-from toolkit.metrics.profiles.requests import day_fingerprints, day_window, profile_question, requests_of
+from toolkit.metrics.profiles.requests import facts_of, profile_question, requests_of
 from toolkit.metrics.query import Population, Question
 
 RUN_ROWS = 5_000_000
@@ -21,7 +23,6 @@ RUN_ROWS = 5_000_000
 MOST_DAYS = 31
 """Days of a run: to tell which of them a request is of takes as many comparisons."""
 
-_DAY = timedelta(days=1)
 _KIND = "profiles"
 
 
@@ -48,25 +49,33 @@ def collect_profiles(
 
     Raises `UnknownNameError`, `DefinitionError`, `ContractError`.
     """
+    questions = [profile_question(source, model, each, edges, as_of=as_of, segments=segments) for each in populations]
+    fingerprints = [day_fingerprints(question, each) for question, each in zip(questions, populations, strict=True)]
+    types = types_by_day(source, edges, sorted({day for each in fingerprints for day in each}))
     cells: dict[ProfileKey, Profile] = {}
-    for population in populations:
-        question = profile_question(source, model, population, edges, as_of=as_of, segments=segments)
-        for day, profiles in _of_days(question, edges, run_rows).items():
+    for population, question, made_of in zip(populations, questions, fingerprints, strict=True):
+        for day, profiles in _of_days(question, edges, made_of, types, run_rows).items():
             for place, profile in profiles.items():
                 key = ProfileKey(population.name, date.fromisoformat(day), place.segment, place.value)
                 cells[key] = profile
     return Profiles(dict(edges), cells)
 
 
-def _of_days(question: Question, edges: Mapping[str, ColumnEdges], run_rows: int) -> dict[str, dict[Place, Profile]]:
+def _of_days(
+    question: Question,
+    edges: Mapping[str, ColumnEdges],
+    fingerprints: Mapping[str, Mapping[str, Any]],
+    types: Mapping[str, Types],
+    run_rows: int,
+) -> dict[str, dict[Place, Profile]]:
     """By day the profiles of one population, from what is kept and else counted."""
-    cache, fingerprints = question.source.cache, day_fingerprints(question)
-    types = types_by_day(question.source, edges, list(fingerprints))
+    cache = question.source.cache
     digests = {name: edges[name].digest for name in sorted(edges)}
     keys = {day: {"of": key, "edges": digests, "types": types[day]} for day, key in fingerprints.items()}
     found = {day: _from_dicts(day, stored, edges) for day, stored in cache.recall(_KIND, keys).items()}
     missing = [day for day in keys if day not in found]
-    for run in _runs(missing, _rows_by_day(question), run_rows):
+    rows = {day.day: day.rows for day in facts_of(question).days}
+    for run in day_runs({day: rows[day] for day in missing}, most_rows=run_rows, most_days=MOST_DAYS):
         new = _count(question, edges, run, types)
         cache.keep(_KIND, {day: keys[day] for day in run}, {day: _to_dicts(new[day]) for day in run})
         found |= new
@@ -77,7 +86,7 @@ def _count(
     question: Question, edges: Mapping[str, ColumnEdges], run: Sequence[str], types: Mapping[str, Types]
 ) -> dict[str, dict[Place, Profile]]:
     """The profiles of a run of days; none for a day whose rows were all left out."""
-    requests = requests_of(question, day_window(run))
+    requests = requests_of(question, window_of_days(run[0], run[-1]))
     counting = Counting.of(requests, run, [edges[name] for name in sorted(edges)], question.segments)
     profiles = counting.run(lambda query: question.source.execute(query, reading=question.reading))
     found: dict[str, dict[Place, Profile]] = {day: {} for day in run}
@@ -90,33 +99,6 @@ def _as_it_was(profile: Profile, types: Types) -> Profile:
     """With the types of its columns, and without those that there were not."""
     columns = {name: counts for name, counts in profile.columns.items() if name in types}
     return Profile(profile.rows, columns, types)
-
-
-def _rows_by_day(question: Question) -> dict[str, int]:
-    (population,) = question.populations
-    facts = question.source.facts(
-        "predictions",
-        [column for column in question.columns if column != LABEL],
-        as_of=question.as_of,
-        start=population.window.start,
-        end=population.window.end,
-    )
-    return {day.day: day.rows for day in facts.days}
-
-
-def _runs(days: Iterable[str], rows: Mapping[str, int], most: int) -> Iterator[list[str]]:
-    """Up to `MOST_DAYS` days without a gap, in order, of `most` rows together or a single day."""
-    run: list[str] = []
-    held = 0
-    for day in sorted(days):
-        follows = run and date.fromisoformat(day) - date.fromisoformat(run[-1]) == _DAY
-        if run and (not follows or held + rows[day] > most or len(run) == MOST_DAYS):
-            yield run
-            run, held = [], 0
-        run.append(day)
-        held += rows[day]
-    if run:
-        yield run
 
 
 def _to_dicts(profiles: Mapping[Place, Profile]) -> list[Any]:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from toolkit.metrics.kinds import ALL
+from toolkit.data.connections import EMBEDDED
+from toolkit.data.days import window_of_days
+from toolkit.metrics.kinds import ALL, segment_value
 from toolkit.metrics.profiles.edges import ColumnEdges
 from toolkit.metrics.profiles.profile import ColumnCounts, Profile
-from toolkit.metrics.profiles.requests import TIME, day_window, fits, text_of
+from toolkit.metrics.profiles.requests import TIME, fits, text_of
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 
 MOST_SUMS = 1_000
 """Sums in one row of a query: PostgreSQL takes 1,664 columns."""
-
-_EMBEDDED = "duckdb"
 
 MOST_GROUPS = 4_096
 """Combinations of the values of texts that are grouped together."""
@@ -91,17 +91,22 @@ class Counting:
 
     def _sums(self, bundle: Sequence[ColumnEdges]) -> ir.Table:
         """One row per place: how many requests, and per column how many values, and how many up to each edge."""
+        import ibis
+
         requests = self.requests
         sums = {"rows": requests.count()}
         for at, edges in enumerate(bundle):
-            sums |= {f"c{at}_{name}": each for name, each in _sums_of(requests[edges.column], edges).items()}
-        return _union(
-            [_placed(requests.group_by(**self._keys(split)).aggregate(**sums), split) for split in self._splits]
+            own = _sums_of(requests[edges.column], edges, self._engine)
+            sums |= {f"c{at}_{name}": each for name, each in own.items()}
+        return ibis.union(
+            *(_placed(requests.group_by(**self._keys(split)).aggregate(**sums), split) for split in self._splits)
         )
 
     def _texts(self, bundle: Sequence[ColumnEdges]) -> ir.Table:
         """One row per place and combination of what is known of each column's text: `state_<i>`, `text_<i>`."""
-        return _union([self._grouped(split, bundle) for split in self._splits])
+        import ibis
+
+        return ibis.union(*(self._grouped(split, bundle) for split in self._splits))
 
     def _grouped(self, split: str, bundle: Sequence[ColumnEdges]) -> ir.Table:
         requests = self.requests
@@ -111,7 +116,7 @@ class Counting:
         keys = [name for name in given.columns if name not in names]
         groups = given.group_by(*keys, *names).aggregate(rows=given.count())
         for name, edges in zip(names, bundle, strict=True):
-            groups = _with_state(groups, name, edges)
+            groups = _with_state(groups, name, edges, self._engine)
         states = [name.replace("text", "state") for name in names]
         return _placed(groups.group_by(*keys, *states, *names).aggregate(rows=groups["rows"].sum()), split)
 
@@ -120,11 +125,11 @@ class Counting:
         import ibis
 
         requests = self.requests
-        ends = [day_window([day]).end for day in self.days[:-1]]
+        ends = [window_of_days(day, day).end for day in self.days[:-1]]
         earlier = [(requests[TIME] < end, index) for index, end in enumerate(ends)]
         last = len(self.days) - 1
         day = ibis.cases(*earlier, else_=last).cast("int16") if earlier else ibis.literal(last, "int16")
-        value = {} if split == ALL else {"value": requests[split].cast("string").fill_null("missing")}
+        value = {} if split == ALL else {"value": segment_value(requests[split])}
         return {"day_index": day, **value}
 
     def _read_texts(self, bundle: Sequence[ColumnEdges], answer: pd.DataFrame) -> Iterator[tuple[Place, ColumnCounts]]:
@@ -139,6 +144,12 @@ class Counting:
     @property
     def _splits(self) -> list[str]:
         return [ALL, *self.segments]
+
+    @cached_property
+    def _engine(self) -> str:
+        """What Ibis calls the engine; it finds that out by going through the whole expression."""
+        name: str = self.requests.get_backend().name
+        return name
 
 
 def _bundles(numbers: Sequence[ColumnEdges]) -> Iterator[tuple[ColumnEdges, ...]]:
@@ -180,11 +191,9 @@ def _placed(groups: ir.Table, split: str) -> ir.Table:
     return groups.select(*rest, segment=ibis.literal(split), value=value)
 
 
-def _count_true(condition: Any) -> Any:
+def _count_true(condition: Any, engine: str) -> Any:
     """How often a condition holds: DuckDB counts in a third of the time in which it adds up ones."""
-    if condition.get_backend().name == _EMBEDDED:
-        return _count_if()(condition)
-    return condition.sum()
+    return _count_if()(condition) if engine == EMBEDDED else condition.sum()
 
 
 @cache
@@ -197,7 +206,7 @@ def _count_if() -> Any:
     return ibis.udf.agg.builtin(count_if, signature=(("boolean",), "int64"))
 
 
-def _sums_of(column: Any, edges: ColumnEdges) -> dict[str, Any]:
+def _sums_of(column: Any, edges: ColumnEdges, engine: str) -> dict[str, Any]:
     import ibis
 
     if edges.kind == "presence":
@@ -210,7 +219,7 @@ def _sums_of(column: Any, edges: ColumnEdges) -> dict[str, Any]:
     else:
         conditions = {f"is_{i}": number == float(value) for i, value in enumerate(edges.values)}
     ends = {"least": number.min(), "most": number.max()} if edges.is_constant_number else {}
-    return {"n": number.count(), **{name: _count_true(each) for name, each in conditions.items()}, **ends}
+    return {"n": number.count(), **{name: _count_true(each, engine) for name, each in conditions.items()}, **ends}
 
 
 def _read_sums(edges: ColumnEdges, rows: int, row: Mapping[str, Any], prefix: str) -> ColumnCounts:
@@ -226,7 +235,7 @@ def _read_sums(edges: ColumnEdges, rows: int, row: Mapping[str, Any], prefix: st
     return ColumnCounts(edges, counts, n - sum(counts), rows - n, *ends)
 
 
-def _with_state(groups: ir.Table, name: str, edges: ColumnEdges) -> ir.Table:
+def _with_state(groups: ir.Table, name: str, edges: ColumnEdges, engine: str) -> ir.Table:
     """Groups in which a text without a cell of its own is "", with `state_<i>`, which says what it was."""
     import ibis
 
@@ -234,7 +243,7 @@ def _with_state(groups: ir.Table, name: str, edges: ColumnEdges) -> ir.Table:
     rest: Any = ibis.literal(not edges.knows_all)
     if edges.tail:
         # Joined, because engines go through a list value by value.
-        known = _table_of(edges.tail, groups.get_backend().name)
+        known = _table_of(edges.tail, engine)
         groups = groups.left_join(known, text == known["known"])
         text, rest = groups[name], groups["known"].notnull()
     own = text.isin(edges.values).fill_null(False) if edges.values else ibis.literal(False)
@@ -247,7 +256,7 @@ def _table_of(texts: Sequence[str], engine: str) -> ir.Table:
     """Texts as a table with one column, `known`: handed to DuckDB, in the query of an engine that only reads."""
     import ibis
 
-    if engine == _EMBEDDED:
+    if engine == EMBEDDED:
         return ibis.memtable({"known": list(texts)}, schema={"known": "string"})
     return ibis.array(list(texts)).unnest().name("known").as_table()
 
@@ -262,9 +271,3 @@ def _text_counts(edges: ColumnEdges, counted: Mapping[tuple[int, str], int]) -> 
 def _count(found: Any) -> int:
     """A sum that an engine gives: none of no value is 0."""
     return 0 if found is None or found != found else int(found)  # noqa: PLR0124 - NaN differs from itself
-
-
-def _union(tables: Sequence[ir.Table]) -> ir.Table:
-    import ibis
-
-    return tables[0] if len(tables) == 1 else ibis.union(*tables)

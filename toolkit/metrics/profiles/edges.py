@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import sys
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self
 
 from toolkit.digests import digest_value
-from toolkit.errors import ArgumentError
+from toolkit.metrics.profiles.scale import SHARES, middle, quantile, quantile_of_counts, scale_of, shares_needed
 
 Kind = Literal["number", "discrete", "category", "presence"]
 """`presence`: only whether there is a value, for types of which no more is counted, such as instants and lists."""
@@ -38,12 +39,6 @@ MOST_KNOWN = 100_000
 
 _EACH_OFTEN = 5
 """Rows for each of few numbers, on average, from which on their being few is no matter of a small reference."""
-
-SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
-"""The quantiles of the reference from which the scale is made, beside those of the bins."""
-
-_WIDTHS = {0.25: 1.3489795, 0.1: 2.5631031, 0.05: 3.2897073, 0.01: 4.6526957}
-"""The distance between a quantile and its mirror image, in standard deviations of a normal distribution."""
 
 
 class Counted(NamedTuple):
@@ -283,8 +278,6 @@ def kept_values(rows: Sequence[int], n: int) -> int:
     """
     if len(rows) <= MOST_VALUES:
         return len(rows)
-    from bisect import bisect_left
-
     ascending = rows[::-1]
     rest = n - sum(rows[:MOST_VALUES])
     for kept in range(MOST_VALUES, 0, -1):
@@ -302,13 +295,6 @@ def kept_values(rows: Sequence[int], n: int) -> int:
 def is_discrete(distinct: int, n: int) -> bool:
     """Whether so many different numbers among `n` values are few, so that each has a cell."""
     return distinct == 1 or (0 < distinct <= MOST_DISCRETE and distinct * _EACH_OFTEN <= n)
-
-
-def shares_needed(bins: int) -> tuple[float, ...]:
-    """The quantiles from which the edges of so many bins and the scale are made. Raises `ArgumentError`."""
-    if bins < 2:
-        raise ArgumentError(f"bins == {bins}, must be at least 2")
-    return tuple(sorted({*(number / bins for number in range(1, bins)), *SHARES}))
 
 
 def inner_edges(quantiles: Sequence[float]) -> tuple[float, ...]:
@@ -330,51 +316,6 @@ def just_below(value: float) -> float:
     return -sys.float_info.min if -sys.float_info.min < below < sys.float_info.min else below
 
 
-def scale_of(quantiles: Mapping[float, float | None]) -> tuple[float | None, str]:
-    """A standard deviation's worth, from the innermost pair of quantiles that differ, and in words what it is."""
-    for share, width in _WIDTHS.items():
-        low, high = quantiles[share], quantiles[_mirror(share)]
-        if low is None or high is None:
-            return None, "the reference has no value"
-        if not (math.isfinite(low) and math.isfinite(high)):
-            return None, f"the {share:g} and {_mirror(share):g} quantiles of the reference are not finite"
-        if high > low:
-            named = (
-                "interquartile range"
-                if share == 0.25
-                else f"distance of the {share:g} and {_mirror(share):g} quantiles"
-            )
-            return (high - low) / width, f"{named} / {width:.4g}"
-    return None, "98 of 100 values of the reference are one and the same"
-
-
-def middle(quantiles: Mapping[float, float | None]) -> dict[str, Any]:
-    """The fields low, median and high; None where a quantile is not finite."""
-    named = {"low": 0.01, "median": 0.5, "high": 0.99}
-    found = {name: quantiles[share] for name, share in named.items()}
-    return {name: each if each is not None and math.isfinite(each) else None for name, each in found.items()}
-
-
-def quantile(ordered: Sequence[float], share: float) -> float | None:
-    """A quantile of sorted numbers, straight between the two neighbours."""
-    if not ordered:
-        return None
-    place = share * (len(ordered) - 1)
-    low = ordered[math.floor(place)]
-    high = ordered[math.ceil(place)]
-    return low if low == high else low + (place - math.floor(place)) * (high - low)
-
-
-def quantile_of_counts(counted: Mapping[float, int], share: float) -> float | None:
-    """The smallest of some counted numbers up to which that share of the rows lie."""
-    reached, wanted = 0, share * sum(counted.values())
-    for number in sorted(counted):
-        reached += counted[number]
-        if reached >= wanted:
-            return number
-    return None
-
-
 def present(values: Iterable[Any]) -> list[Any]:
     """The values that are there, as Python's own: neither None nor NaN nor what stands for them in a table."""
     plain = (value.item() if hasattr(value, "item") else value for value in values)
@@ -394,10 +335,6 @@ def value_text(value: Any) -> str:
         number = float(value) + 0.0
         return str(int(number)) if number.is_integer() and abs(number) < 2**53 else repr(number)
     return str(value)
-
-
-def _mirror(share: float) -> float:
-    return round(1 - share, 2)
 
 
 def _exact(value: Any) -> Any:

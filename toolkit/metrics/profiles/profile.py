@@ -55,11 +55,6 @@ class ColumnCounts:
         """
         return cls(edges, *edges.count(values))
 
-    @classmethod
-    def empty(cls, edges: ColumnEdges) -> Self:
-        """The counts of no rows."""
-        return cls(edges, (0,) * edges.size)
-
     @property
     def n(self) -> int:
         """Values that are there."""

@@ -11,26 +11,27 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from toolkit.data import LABEL, ModelDefinition, Source
+from toolkit.data import ModelDefinition, Source
 from toolkit.digests import digest_value
+from toolkit.metrics.daily import day_fingerprints
 from toolkit.metrics.profiles.edges import (
     BINS,
     MOST_DISCRETE,
     MOST_KNOWN,
     ColumnEdges,
     is_discrete,
-    shares_needed,
     value_text,
 )
 from toolkit.metrics.profiles.requests import (
     column_type,
     columns_there,
-    day_fingerprints,
+    facts_of,
     kind_of,
     profile_question,
     requests_of,
     text_of,
 )
+from toolkit.metrics.profiles.scale import shares_needed
 from toolkit.metrics.query import Population, Question
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def reference_edges(
         return {}
     question = profile_question(source, model, population, there, as_of=as_of)
     shares = shares_needed(bins)
-    made_of = digest_value(day_fingerprints(question))
+    made_of = digest_value(day_fingerprints(question, population))
     keys = {column: {"column": column, "bins": bins, "days": made_of} for column in there}
     kept = source.cache.recall("edges", keys)
     found = {column: ColumnEdges.from_dict(stored) for column, stored in kept.items()}
@@ -115,15 +116,8 @@ def _of_numbers(
 
 def _look(question: Question, rows: ir.Table, columns: list[str], shares: tuple[float, ...]) -> ir.Table:
     """In one row for each number: how many values there are, about how many different ones, and their quantiles."""
-    facts = question.source.facts(
-        "predictions",
-        [column for column in question.columns if column != LABEL],
-        as_of=question.as_of,
-        start=question.populations[0].window.start,
-        end=question.populations[0].window.end,
-    )
     sample = rows
-    if (every := facts.rows // SAMPLE_ROWS) > 1:
+    if (every := facts_of(question).rows // SAMPLE_ROWS) > 1:
         sample = rows.filter(question.source.row_hash("predictions", rows, ["request_id"]) % every == 0)
     values = {column: sample[column].cast("float64") for column in columns}
     return sample.aggregate(

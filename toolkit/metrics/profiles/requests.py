@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from toolkit.data import LABEL, ModelDefinition, Source
@@ -14,6 +13,7 @@ from toolkit.windows import Window
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+    from toolkit.data.facts import Facts
     from toolkit.metrics.profiles.edges import ColumnEdges, Kind
 
 TIME = "occurred_at"
@@ -32,9 +32,8 @@ def profile_question(
 
     Raises `UnknownNameError` and `DefinitionError` for segments.
     """
-    question = Question.of(source, model, {}, [population], as_of=as_of, segments=segments)
-    there = columns_there(source, columns)
-    return replace(question, columns=tuple(dict.fromkeys([*question.columns, "request_id", "version", TIME, *there])))
+    also = ["request_id", "version", TIME, *columns_there(source, columns)]
+    return Question.of(source, model, {}, [population], as_of=as_of, segments=segments, also=also)
 
 
 def columns_there(source: Source, columns: Iterable[str]) -> list[str]:
@@ -49,10 +48,11 @@ def requests_of(question: Question, within: Window | None = None) -> ir.Table:
     return question.requests({population.name: within or population.window})
 
 
-def day_window(days: Sequence[str]) -> Window:
-    """From the first to the last of some ISO days, in order, both included."""
-    first, last = (datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC) for day in (days[0], days[-1]))
-    return Window(first, last + timedelta(days=1))
+def facts_of(question: Question) -> Facts:
+    """What is known by day of all predictions in the population's window, whosever they are."""
+    (population,), own = question.populations, question.prediction_columns
+    window = population.window
+    return question.source.facts("predictions", own, as_of=question.as_of, start=window.start, end=window.end)
 
 
 def column_type(dtype: Any) -> str:
@@ -85,25 +85,3 @@ def text_of(column: Any) -> Any:
     if column.type().is_boolean():
         return ibis.cases((column, "true"), (~column, "false"))
     return column
-
-
-def day_fingerprints(question: Question) -> dict[str, dict[str, Any]]:
-    """By day of the population all that its counts depend on, but for the edges."""
-    from toolkit.data import label_arrivals
-
-    source, (population,) = question.source, question.populations
-    window, own = population.window, [column for column in question.columns if column != LABEL]
-    made = source.day_fingerprints("predictions", own, as_of=question.as_of, start=window.start, end=window.end)
-    labels: Mapping[str, str] = {}
-    if question.labelled:
-        arrivals = label_arrivals(source, model=question.model.key, columns=own, window=window, as_of=question.as_of)
-        labels = arrivals.by_request_day()
-    asked = {
-        "model": question.model.key,
-        "version": population.version,
-        "served_only": population.served_only,
-        "segments": list(question.segments),
-        "named": {name: segment.model_dump_json() for name, segment in question.named.items()},
-        "columns": list(question.columns),
-    }
-    return {day: asked | {"predictions": made[day], "labels": labels.get(day)} for day in sorted(made) if day}

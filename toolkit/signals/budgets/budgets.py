@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from toolkit import stats
 from toolkit.checks import check_at_least
 from toolkit.data import ModelDefinition, Source
 from toolkit.display import Picture, format_number, picture
-from toolkit.metrics import ObjectiveDefinition, RatioKind, load_metrics, load_objectives
+from toolkit.metrics import MetricDefinition, ObjectiveDefinition, RatioKind, load_metrics, load_objectives
 from toolkit.metrics.hourly import SLOT_MIN, HourlyCounts, count_by_hour
 from toolkit.metrics.marks import Marks, list_marks
 from toolkit.records import ResultRow, Shown, number_row
@@ -79,12 +79,14 @@ class ErrorBudgets(Shown):
         parts = [self._requests_text()]
         if not (self.budgets or self.channel):
             parts.append(f"objectives.yml states no budget of {self.model.name} and watches nothing of its channel.")
-        for name, readings in (("budget", self.budgets), ("watch of the channel", self.channel)):
+        for one, many, readings in (
+            ("budget", "budgets", self.budgets),
+            ("watch of the channel", "watches of the channel", self.channel),
+        ):
             states = dict.fromkeys(each.state for each in readings)
             listed = [f"{state}: {', '.join(r.key for r in readings if r.state == state)}" for state in states]
             if listed:
-                many = name if len(readings) == 1 else f"{name}s" if name == "budget" else "watches of the channel"
-                parts.append(f"{len(readings)} {many}, {'; '.join(listed)}.")
+                parts.append(f"{len(readings)} {one if len(readings) == 1 else many}, {'; '.join(listed)}.")
         rang = [f"{each.key} ({each.rang})" for each in self.budgets if each.recent_alarms]
         if self.budgets:
             parts.append(f"Rules that rang in the last {self.recent_days} days: {', '.join(rang) or 'none'}.")
@@ -122,32 +124,29 @@ class ErrorBudgets(Shown):
 
     @override
     def to_table(self) -> Sequence[Mapping[str, object]]:
-        rang = f"rang_in_{self.recent_days}_days"
         budgets = [
-            {
-                "objective": each.key,
-                "state": each.state,
-                "evidence": each.evidence,
-                rang: each.rang,
-                "budget_gone": each.outlook,
-                "total_outage_pages": _after(each.outage_page_min) if each.in_force and each.counted.n else "",
-                "owner": each.objective.owner,
-            }
+            self._line(
+                each,
+                rang=each.rang,
+                gone=each.outlook,
+                pages=_after(each.outage_page_min) if each.in_force and each.counted.n else "",
+            )
             for each in self.budgets
         ]
-        channel = [
-            {
-                "objective": each.key,
-                "state": each.state,
-                "evidence": each.evidence,
-                rang: "",
-                "budget_gone": "",
-                "total_outage_pages": "",
-                "owner": each.objective.owner,
-            }
-            for each in self.channel
-        ]
-        return [*budgets, *channel]
+        return [*budgets, *(self._line(each) for each in self.channel)]
+
+    def _line(
+        self, reading: BudgetReading | ChannelReading, *, rang: str = "", gone: str = "", pages: str = ""
+    ) -> Mapping[str, object]:
+        return {
+            "objective": reading.key,
+            "state": reading.state,
+            "evidence": reading.evidence,
+            f"rang_in_{self.recent_days}_days": rang,
+            "budget_gone": gone,
+            "total_outage_pages": pages,
+            "owner": reading.objective.owner,
+        }
 
     @override
     def to_pictures(self) -> Sequence[Picture]:
@@ -178,13 +177,13 @@ class ErrorBudgets(Shown):
     def _absent(self, metric: str, name: str, silence: Silence, newest: datetime | None) -> Signal:
         expected = silence.expected or 0.0
         missing = expected - silence.requests
-        began = self.end - timedelta(minutes=silence.window_min)
+        window = Window(self.end - timedelta(minutes=silence.window_min), self.end)
         return Signal(
             kind="absent_data",
             metric=metric,
             segment="",
             name=name,
-            window=Window(began, self.end).label,
+            window=window.label,
             verdict="worse",
             change=Estimate.alone(-missing, n=silence.requests, method="requests less the usual", reason="a count"),
             unit="requests",
@@ -193,8 +192,8 @@ class ErrorBudgets(Shown):
             no_loss_reason="what was not asked has no loss",
             text=silence.text,
             family="service",
-            first_day=(newest or began).date(),
-            last_day=(self.end - timedelta(microseconds=1)).date(),
+            first_day=window.first_day if newest is None else newest.date(),
+            last_day=window.last_day,
             p_adjusted=min(1.0, (silence.guard.p_value or 0.0) * len(WINDOWS_MIN) * (1 + len(self.budgets))),
             requests_per_week=missing * 7 * 1440 / silence.window_min,
         )
@@ -219,12 +218,12 @@ def error_budgets(source: Source, model: ModelDefinition, *, as_of: str = "", re
     instant = parse_instant(as_of) if as_of else source.complete_through()
     end = _last_slot(instant)
     objectives = {key: each for key, each in load_objectives(source.workspace).items() if each.model == model.key}
-    counts = _count(source, model, objectives, end=end, as_of=instant)
     metrics = load_metrics(source.workspace)
+    budgeted = {key: each for key, each in objectives.items() if each.budget is not None}
+    counts = _count(source, model, budgeted.values(), metrics, end=end, as_of=instant)
     budgets = [
-        read_budget(key, each, metrics[each.metric], counts, end=end, recent_days=recent_days)
-        for key, each in objectives.items()
-        if each.metric is not None and each.budget is not None
+        read_budget(key, each, metrics[each.subject], counts, end=end, recent_days=recent_days)
+        for key, each in budgeted.items()
     ]
     adjusted = stats.adjust_p([each.chance if each.in_force else None for each in budgets], "benjamini-hochberg")
     channel = []
@@ -262,15 +261,14 @@ def _last_slot(instant: datetime) -> datetime:
 def _count(
     source: Source,
     model: ModelDefinition,
-    objectives: Mapping[str, ObjectiveDefinition],
+    budgeted: Collection[ObjectiveDefinition],
+    metrics: Mapping[str, MetricDefinition],
     *,
     end: datetime,
     as_of: datetime,
 ) -> HourlyCounts:
     """The counts that all readings are sums of."""
-    metrics = load_metrics(source.workspace)
-    budgeted = [each for each in objectives.values() if each.metric is not None and each.budget is not None]
-    shares = {each.metric: metrics[each.metric] for each in budgeted if each.metric is not None}
+    shares = {each.subject: metrics[each.subject] for each in budgeted}
     periods = [each.budget.period_days for each in budgeted if each.budget is not None]
     today = start_of_day(end)
     fine_from = today - timedelta(days=_FINE_DAYS)

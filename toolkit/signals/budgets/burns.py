@@ -56,11 +56,9 @@ class Alarm(NamedTuple):
         )
 
 
-def burn_windows(
-    totals: Totals, *, end: datetime, allowed_share: float, rules: Sequence[BurnRule] = BURN_RULES
-) -> tuple[BurnWindow, ...]:
+def burn_windows(totals: Totals, *, end: datetime, allowed_share: float) -> tuple[BurnWindow, ...]:
     """The burn rate of every window of the rules, shortest first; absent for one without requests."""
-    lengths = sorted({minutes for rule in rules for minutes in (rule.long_min, rule.short_min)})
+    lengths = sorted({minutes for rule in BURN_RULES for minutes in (rule.long_min, rule.short_min)})
     found = []
     for minutes in lengths:
         bad, n = totals.share(end - timedelta(minutes=minutes), end)

@@ -114,8 +114,7 @@ def read_freshness(
     late = [gap for gap in overdue if gap.end > end - timedelta(days=recent_days)]
     age = _hours(end - counts.newest)
     evidence = f"the newest request is {age} old; {_said(overdue, limit)}"
-    until = timedelta(microseconds=1)
-    wrong = ((late[0].start + limit).date(), (late[-1].end - until).date()) if late else (None, None)
+    wrong = ((late[0].start + limit).date(), late[-1].last_day) if late else (None, None)
     return ChannelReading(key, objective, window, number, "missed" if overdue else "met", evidence, *wrong)
 
 
@@ -147,7 +146,7 @@ def read_label_arrival(
     stopped = _stopped(days, due, there)
     state = "missed" if stopped else _state(objective, number)
     first = date.fromisoformat(stopped or days[0]) + wait
-    wrong = (first, (until - timedelta(days=1)).date()) if state == "missed" else (None, None)
+    wrong = (first, window.last_day) if state == "missed" else (None, None)
     interval = format_interval("share", number.ci_lower, number.ci_upper, unit="share")
     said = (
         f"{format_number('share', number.value, unit='share')} ({interval}) of {due.total():,} labels were there when "

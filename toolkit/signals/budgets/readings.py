@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from toolkit import stats
@@ -92,12 +93,12 @@ class BudgetReading:
         """The alarms that are still on."""
         return tuple(alarm for alarm in self.alarms if alarm.ended_at is None)
 
-    @property
+    @cached_property
     def recent_alarms(self) -> tuple[Alarm, ...]:
         """The alarms that were on during the last days."""
         return tuple(each for each in self.alarms if each.ended_at is None or each.ended_at > self.recent.start)
 
-    @property
+    @cached_property
     def exhaustion(self) -> Exhaustion:
         """When the budget is spent if it burns on as in the last three days."""
         rate = next(window.rate for window in self.windows if window.name == _EXHAUSTION_RATE)
@@ -115,7 +116,7 @@ class BudgetReading:
         hours = self.exhaustion.hours
         return (self.period.end + timedelta(hours=hours)).date() if hours else None
 
-    @property
+    @cached_property
     def outage_page_min(self) -> float | None:
         """The minutes after which a total outage pages, at the period's traffic; None when none of the rules ever does.
 
@@ -249,7 +250,7 @@ class BudgetReading:
             family="service",
             columns=tuple(columns_needed(scalars_needed([self.metric]))),
             first_day=min((alarm.started_at.date() for alarm in alarms), default=self._spent_on),
-            last_day=(self.period.end - timedelta(microseconds=1)).date(),
+            last_day=self.period.last_day,
             p_adjusted=self.p_adjusted,
             requests_per_week=bad * 7 / self.recent.days,
             budget_share=bad / (self.allowed_share * self.counted.n),
@@ -258,7 +259,7 @@ class BudgetReading:
     @property
     def _spent_on(self) -> date:
         """The day on which the budget was spent, as far as it was."""
-        return next((each.at.date() for each in self.course if each.consumed_share >= 1), self.period.start.date())
+        return next((each.at.date() for each in self.course if each.consumed_share >= 1), self.period.first_day)
 
     def _over_allowed(self) -> Estimate:
         """The share of bad requests above the allowed one: in the worst alarm, without any in the period."""
@@ -283,7 +284,7 @@ def read_budget(
     in_force = since < end
     period = Window(max(start, since) if in_force else start, end)
     recent = Window(max(period.start, end - timedelta(days=recent_days)), end)
-    totals = counts.totals(objective.metric or "", bad=objective.target.kind == "at_most")
+    totals = counts.totals(objective.subject, bad=objective.target.kind == "at_most")
     looked_at = Window(max(period.start, end - timedelta(days=ALARM_DAYS)), end)
     allowed = objective.allowed_share
     held = totals if objective.since is None else totals.since(since)

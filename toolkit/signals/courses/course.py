@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from toolkit import stats
 from toolkit.display import format_number
 from toolkit.metrics import MetricDefinition
 from toolkit.metrics.marks import Mark
 from toolkit.records import ResultRow, estimate_row, number_row
+from toolkit.signals.changes import Verdict
 from toolkit.signals.day_values import DayValue
 from toolkit.signals.signal import EVIDENCE_ALPHA
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _STEP_METHOD = "PELT, long-run variance, penalty of the largest step by chance"
-
-StepVerdict = Literal["worse", "better", "changed", "within threshold", "no evidence", "absent"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Step:
     after: float
     change: stats.Estimate
     p_adjusted: float | None
-    verdict: StepVerdict
+    verdict: Verdict
     gap_days: int
     near: tuple[Mark, ...]
 

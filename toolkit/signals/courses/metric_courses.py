@@ -26,7 +26,7 @@ from toolkit.signals.courses.pictures import draw_courses
 from toolkit.signals.courses.search import find_courses
 from toolkit.signals.day_values import DayValue, day_values
 from toolkit.signals.families import metric_columns, metric_family
-from toolkit.signals.observation import CURRENT, REFERENCE, Observation
+from toolkit.signals.observation import REFERENCE, Observation
 from toolkit.signals.signal import Signal
 from toolkit.windows import Window
 
@@ -59,13 +59,13 @@ class MetricCourses(Shown):
 
         Those of the week before it count too: a step is seen when a week has passed.
         """
-        since = self.current.start.date() - timedelta(days=7)
+        since = self.current.first_day - timedelta(days=7)
         found = []
         for course in self.courses:
             step = course.standing_step
             if step is None or step.last_day < since:
                 continue
-            if step.verdict == "worse" or step.verdict == "changed":  # noqa: PLR1714 - mypy narrows by comparisons
+            if step.verdict in ("worse", "changed"):
                 found.append(self._signal(course, step, step.verdict))
         return tuple(found)
 
@@ -87,7 +87,7 @@ class MetricCourses(Shown):
             family=metric_family(course.metric),
             columns=metric_columns(course.metric),
             first_day=step.day,
-            last_day=(self.current.end - timedelta(days=1)).date(),
+            last_day=self.current.last_day,
             p_adjusted=step.p_adjusted,
             requests_per_week=self.requests_per_week,
         )
@@ -172,8 +172,8 @@ def metric_courses(source: Source, observed: Observation, *, history_days: int =
         find_courses(observed.metrics, values, references, marks),
         marks,
         observed.model.loss,
-        cells.total("requests", CURRENT) / observed.weeks,
-        cells.total("labelled", CURRENT) / observed.weeks,
+        observed.requests_per_week,
+        observed.labelled_per_week,
     )
 
 

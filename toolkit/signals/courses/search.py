@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from toolkit import stats
 from toolkit.metrics import MetricDefinition
@@ -19,23 +20,15 @@ SEASON_ALPHA = 0.01
 _FEWEST_FOR_TREND = 14
 
 
-@dataclass(frozen=True)
-class _Search:
-    """What was found in one metric, before it is held against the others."""
+class _Search(NamedTuple):
+    """What was found in one metric, before it is held against the others.
 
-    key: str
-    metric: MetricDefinition
-    values: tuple[DayValue, ...]
-    reference: stats.Estimate
-    season: stats.WeeklySeason
-    seasonal: bool
+    `course` is without its steps and the evidence of its trend; `days` are those that may be judged.
+    """
+
+    course: MetricCourse
     days: tuple[date, ...]
     points: stats.ChangePoints
-    outliers: tuple[Outlier, ...]
-    level: float | None
-    level_since: date | None
-    slope: stats.Estimate
-    marks: Marks
 
     @property
     def p_values(self) -> list[float | None]:
@@ -50,37 +43,18 @@ def find_courses(
     marks: Marks,
 ) -> tuple[MetricCourse, ...]:
     """The course of each metric, the evidence adjusted over all of them (Benjamini & Hochberg 1995)."""
-    found = [_search(key, metrics[key], days, references[key], marks) for key, days in values.items()]
+    found = [_search(key, metrics[key], days, references[key]) for key, days in values.items()]
     adjusted = iter(stats.adjust_p([p for search in found for p in search.p_values], "benjamini-hochberg"))
-    trends = stats.adjust_p([search.slope.p_value for search in found], "benjamini-hochberg")
+    trends = stats.adjust_p([search.course.slope.p_value for search in found], "benjamini-hochberg")
     courses = []
     for search, trend_p in zip(found, trends, strict=True):
         of_search = [next(adjusted) for _ in search.p_values]
-        steps = [_step(search, point, p) for point, p in zip(search.points.points, of_search, strict=False)]
-        courses.append(
-            MetricCourse(
-                search.key,
-                search.metric,
-                search.values,
-                search.reference,
-                search.season,
-                search.seasonal,
-                tuple(steps),
-                search.outliers,
-                search.level,
-                search.level_since,
-                search.slope,
-                trend_p,
-                search.points.gradual,
-                search.points.reason,
-            )
-        )
+        steps = [_step(search, point, p, marks) for point, p in zip(search.points.points, of_search, strict=False)]
+        courses.append(replace(search.course, steps=tuple(steps), trend_p_adjusted=trend_p))
     return tuple(courses)
 
 
-def _search(
-    key: str, metric: MetricDefinition, values: tuple[DayValue, ...], reference: stats.Estimate, marks: Marks
-) -> _Search:
+def _search(key: str, metric: MetricDefinition, values: tuple[DayValue, ...], reference: stats.Estimate) -> _Search:
     usable = [each for each in values if each.usable]
     days = tuple(each.day for each in usable)
     ordinals = [day.toordinal() for day in days]
@@ -93,22 +67,23 @@ def _search(
     points = stats.change_points(level_values)
     start = points.points[-1].place if points.points else 0
     since = level_values[start:]
-    level = _median(since)
-    return _Search(
-        key,
-        metric,
-        values,
-        reference,
-        season,
-        seasonal,
-        days,
-        points,
-        _outliers(metric, days, plain, level_values),
-        points.points[-1].after if points.points else level,
-        days[start] if days else None,
-        _slope(since, ordinals[start:], points),
-        marks,
+    course = MetricCourse(
+        key=key,
+        metric=metric,
+        values=values,
+        reference=reference,
+        season=season,
+        seasonal=seasonal,
+        steps=(),
+        outliers=_outliers(metric, days, plain, level_values),
+        level=points.points[-1].after if points.points else _median(since),
+        level_since=days[start] if days else None,
+        slope=_slope(since, ordinals[start:], points),
+        trend_p_adjusted=None,
+        gradual=points.gradual,
+        reason=points.reason,
     )
+    return _Search(course, days, points)
 
 
 def _outliers(
@@ -133,7 +108,7 @@ def _slope(values: Sequence[float], ordinals: Sequence[int], points: stats.Chang
     return stats.scaled(stats.sen_slope(values, at=ordinals, inflation=points.noise.inflation), 7)
 
 
-def _step(search: _Search, point: stats.ChangePoint, p_adjusted: float | None) -> Step:
+def _step(search: _Search, point: stats.ChangePoint, p_adjusted: float | None, marks: Marks) -> Step:
     days, day = search.days, search.days[point.place]
     first, last = days[point.first_place], days[point.last_place]
     before, after = (
@@ -148,9 +123,9 @@ def _step(search: _Search, point: stats.ChangePoint, p_adjusted: float | None) -
         point.after,
         point.change,
         p_adjusted,
-        judge_change(search.metric, before, after, point.change, p_adjusted),
+        judge_change(search.course.metric, before, after, point.change, p_adjusted),
         (day - days[point.place - 1]).days - 1,
-        search.marks.near(first - timedelta(days=1), last),
+        marks.near(first - timedelta(days=1), last),
     )
 
 

@@ -3,29 +3,17 @@
 from toolkit.signals.drift.collecting import drift
 from toolkit.signals.drift.comparing import Period, compare_columns
 from toolkit.signals.drift.comparison import Drift
-from toolkit.signals.drift.findings import (
-    DRIFT_FLOOR,
-    MISSING_FLOOR,
-    SMALLEST_SAMPLE,
-    UNSEEN_FLOOR,
-    Finding,
-)
+from toolkit.signals.drift.findings import DRIFT_FLOOR, Finding
 from toolkit.signals.drift.judging import ColumnDrift, adjusted, judge_column
-from toolkit.signals.drift.shifts import Shift, measure_shift
 
 __all__ = [
     "DRIFT_FLOOR",
-    "MISSING_FLOOR",
-    "SMALLEST_SAMPLE",
-    "UNSEEN_FLOOR",
     "ColumnDrift",
     "Drift",
     "Finding",
     "Period",
-    "Shift",
     "adjusted",
     "compare_columns",
     "drift",
     "judge_column",
-    "measure_shift",
 ]

@@ -104,6 +104,7 @@ def _compare(
         for segment in segments
         for value in profiles.population(CURRENT).values(segment)
     ]
+    nows = [_period(part.population(CURRENT)) for _, part in parts]
     found: list[ColumnDrift] = []
     absent: dict[str, str] = {}
     for reference in references:
@@ -112,8 +113,8 @@ def _compare(
         if not days:
             absent[reference.name] = f"no requests in {reference.text}"
             continue
-        for segment, part in parts:
-            then, now = _period(part.population(name), days), _period(part.population(CURRENT))
+        for (segment, part), now in zip(parts, nows, strict=True):
+            then = _period(part.population(name), days)
             if then.total.rows or not segment:
                 found += compare_columns(edges, then, now, columns=columns, against=reference.name, segment=segment)
     return found, absent

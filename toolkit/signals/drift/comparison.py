@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from functools import cached_property
 from typing import Any, ClassVar
 
 from typing_extensions import override
@@ -29,7 +29,6 @@ _KINDS: dict[Aspect, Kind] = {
     "drift": "drift",
 }
 _NO_LOSS = "what changed inputs cost is not measured by comparing inputs"
-_ORDER = ("changed", "within threshold", "no evidence", "absent")
 
 
 @dataclass(frozen=True)
@@ -105,8 +104,8 @@ class Drift(Shown):
             no_loss_reason=_NO_LOSS,
             text=f"{column.column}{where}: {found.text}{since}{self._news(column, found)}",
             columns=tuple(dict.fromkeys(name for name in (column.column, segment_column) if name)),
-            first_day=column.since or self.window.start.date(),
-            last_day=(self.window.end - timedelta(microseconds=1)).date(),
+            first_day=column.since or self.window.first_day,
+            last_day=self.window.last_day,
             p_adjusted=found.p_adjusted,
             requests_per_week=_touched(column, found, self.rows) / (self.window.days / 7),
         )
@@ -167,7 +166,7 @@ class Drift(Shown):
     def _line(self, column: ColumnDrift) -> dict[str, object]:
         drift = column.finding("drift")
         size = drift.size if drift is not None else None
-        shown = column.finding("drift") or column.worst
+        shown = drift or column.worst
         unseen = column.finding("unseen")
         line: dict[str, object] = {
             "column": f"{column.column} in {column.segment}" if column.segment else column.column,
@@ -187,8 +186,11 @@ class Drift(Shown):
 
     def _beside(self, column: ColumnDrift, name: str) -> ColumnDrift | None:
         """The same column and segment against another reference."""
-        wanted = (column.column, column.segment, name)
-        return next((each for each in self.columns if (each.column, each.segment, each.against) == wanted), None)
+        return self._by_place.get((column.column, column.segment, name))
+
+    @cached_property
+    def _by_place(self) -> Mapping[tuple[str, str, str], ColumnDrift]:
+        return {(each.column, each.segment, each.against): each for each in self.columns}
 
     @override
     def to_pictures(self) -> Sequence[Picture]:
@@ -199,7 +201,7 @@ class Drift(Shown):
 
 def _remarkable(column: ColumnDrift) -> tuple[int, float, str, str]:
     worst = column.worst
-    return _ORDER.index(worst.verdict), -worst.times_floor, column.segment, column.column
+    return worst.rank, -worst.times_floor, column.segment, column.column
 
 
 def _touched(column: ColumnDrift, found: Finding, rows: int) -> int:

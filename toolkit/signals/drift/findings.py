@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from toolkit import stats
 from toolkit.signals.signal import EVIDENCE_ALPHA
@@ -24,6 +24,7 @@ Aspect = Literal["schema", "missing", "unseen", "constant", "drift"]
 """In the order in which they are looked at: a column that changed its type has no distribution to compare."""
 
 Verdict = Literal["changed", "within threshold", "no evidence", "absent"]
+"""In the order in which they are to be read."""
 
 _WORDS: dict[Aspect, str] = {
     "unseen": "values never seen before",
@@ -66,6 +67,11 @@ class Finding:
         if self.p_adjusted is None or self.p_adjusted > EVIDENCE_ALPHA:
             return "no evidence"
         return "changed" if abs(self.size.value) >= self.floor else "within threshold"
+
+    @property
+    def rank(self) -> int:
+        """The place of its verdict among the verdicts: 0 is to be read first."""
+        return get_args(Verdict).index(self.verdict)
 
     @property
     def times_floor(self) -> float:

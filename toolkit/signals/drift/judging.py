@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Literal
 
 from toolkit import stats
 from toolkit.display import format_number
@@ -24,6 +25,9 @@ from toolkit.signals.drift.findings import (
 from toolkit.signals.drift.shifts import Shift, measure_shift
 
 _METHOD = "newcombe hybrid score; fisher exact or chi-square"
+
+_Days = tuple[Sequence[ColumnCounts], Sequence[ColumnCounts]]
+"""The counts of the reference's days, and of the window's."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,7 @@ class ColumnDrift:
     @property
     def worst(self) -> Finding:
         """The finding that is to be read first: a change before anything else, in the order of aspects."""
-        order = ("changed", "within threshold", "no evidence", "absent")
-        return min(self.findings, key=lambda found: order.index(found.verdict))
+        return min(self.findings, key=lambda found: found.rank)
 
     @property
     def changes(self) -> tuple[Finding, ...]:
@@ -142,15 +145,12 @@ def _no_values(reference: ColumnCounts, current: ColumnCounts) -> str:
     return "" if reference.n else "every value was missing in the reference"
 
 
-def _absent(aspect: str, reason: str) -> Finding:
+def _absent(aspect: Literal["missing", "drift"], reason: str) -> Finding:
     floor = {"missing": MISSING_FLOOR, "drift": DRIFT_FLOOR}[aspect]
-    size = stats.Estimate.absent(reason, n=0, method="")
-    return Finding("missing" if aspect == "missing" else "drift", size, "", floor, None, reason)
+    return Finding(aspect, stats.Estimate.absent(reason, n=0, method=""), "", floor, None, reason)
 
 
-def _judge_missing(
-    reference: ColumnCounts, current: ColumnCounts, days: tuple[Sequence[ColumnCounts], Sequence[ColumnCounts]]
-) -> Finding:
+def _judge_missing(reference: ColumnCounts, current: ColumnCounts, days: _Days) -> Finding:
     effect = stats.design_effect(*([[day.missing, day.n] for day in side] for side in days))
     counts = (reference.missing, reference.total, current.missing, current.total)
     size = _share_change(*counts, design_effect=effect)
@@ -159,9 +159,7 @@ def _judge_missing(
     return Finding("missing", size, "share", MISSING_FLOOR, size.p_value, text)
 
 
-def _judge_unseen(
-    reference: ColumnCounts, current: ColumnCounts, days: tuple[Sequence[ColumnCounts], Sequence[ColumnCounts]]
-) -> Finding:
+def _judge_unseen(reference: ColumnCounts, current: ColumnCounts, days: _Days) -> Finding:
     """Values that the period of the edges did not have.
 
     Of texts with few values, all of them seen often, a new one is a fact. Of others some are always new: so many as
@@ -172,22 +170,19 @@ def _judge_unseen(
     if edges.kind == "category" and not edges.has_tail and not edges.novelty and not reference.unseen:
         size = stats.proportion(current.unseen, current.n)
         return Finding("unseen", size, "share", UNSEEN_FLOOR, None, text)
-    effect = stats.design_effect(*([[day.unseen, day.n - day.unseen] for day in side] for side in days))
     expected = reference.unseen or round(edges.novelty * reference.n)
     # The new values of a larger window repeat each other: as rows they are fewer than they look.
-    effect = max(effect, 1 + current.n / reference.n)
+    effect = max(_unseen_effect(days), 1 + current.n / reference.n)
     size = _share_change(expected, reference.n, current.unseen, current.n, design_effect=effect)
     # Fewer new values than expected are no news.
     p_value = size.p_value if (size.value or 0.0) > 0 else 1.0
     return Finding("unseen", size, "share", UNSEEN_FLOOR, p_value, text)
 
 
-def _judge_constant(
-    reference: ColumnCounts, current: ColumnCounts, days: tuple[Sequence[ColumnCounts], Sequence[ColumnCounts]]
-) -> Finding:
+def _judge_constant(reference: ColumnCounts, current: ColumnCounts, days: _Days) -> Finding:
     was = current.edges.values[0]
-    effect = stats.design_effect(*([[day.unseen, day.n - day.unseen] for day in side] for side in days))
-    size = _share_change(reference.unseen, reference.n, current.unseen, current.n, design_effect=effect)
+    counts = (reference.unseen, reference.n, current.unseen, current.n)
+    size = _share_change(*counts, design_effect=_unseen_effect(days))
     if not current.unseen:
         return Finding("constant", size, "share", UNSEEN_FLOOR, size.p_value, f"it is {was} as ever")
     text = f"it was {was} throughout and is another value in {_percent(current.unseen, current.n)}"
@@ -196,6 +191,10 @@ def _judge_constant(
         ends = f"{current.least:.9g}" if current.least == current.most else f"{current.least:.9g} to {current.most:.9g}"
         text = f"{text}: {ends}, {away:+.6g}"
     return Finding("constant", size, "share", UNSEEN_FLOOR, size.p_value, text)
+
+
+def _unseen_effect(days: _Days) -> float:
+    return stats.design_effect(*([[day.unseen, day.n - day.unseen] for day in side] for side in days))
 
 
 def _judge_shift(shift: Shift) -> Finding:

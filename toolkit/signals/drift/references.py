@@ -51,7 +51,7 @@ class Reference:
 
     def has_day(self, day: date) -> bool:
         """Whether a day counts."""
-        return any(window.start.date() <= day < window.end.date() for window in self.windows)
+        return any(window.first_day <= day <= window.last_day for window in self.windows)
 
 
 def references_of(observation: Observation, window: Window, names: Sequence[str]) -> tuple[Reference, ...]:

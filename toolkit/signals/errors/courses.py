@@ -141,7 +141,7 @@ def _judge(text: ErrorText, counted: ErrorTexts, deployments: Sequence[Mark], sm
         onset_at=past.onset_at,
         after=after,
         change=change,
-        p_adjusted=change.p_value,
+        p_adjusted=None,
         days={day.day: day.requests for day in text.days},
     )
 
@@ -164,7 +164,7 @@ def _past(text: ErrorText, counted: ErrorTexts) -> _Past:
     burst = stats.burst_size([by_day.get(day, 0) for day in active], list(active.values()))
     gaps = [(later.day - sooner.day).days for sooner, later in pairwise(before)]
     away = (first_now.day - last_before).days
-    if away > max(_LEAST_QUIET_DAYS, *gaps, 0) and expected / burst >= _LEAST_EXPECTED:
+    if away > max([_LEAST_QUIET_DAYS, *gaps]) and expected / burst >= _LEAST_EXPECTED:
         return _Past("back", first_now.first_at, last_before, 0, quiet, 1.0)
     burst = stats.burst_size([by_day.get(day, 0) for day in earlier_days], list(earlier_days.values()))
     return _Past("steady", None, None, events, requests, burst)
@@ -177,18 +177,16 @@ def _with_course(error: RecurringError, p_adjusted: float | None) -> RecurringEr
     return replace(error, course=course, p_adjusted=p_adjusted)
 
 
-def _name_latest(deployments: Sequence[Mark], *, before: datetime, since: date | None = None) -> str:
+def _name_latest(deployments: Sequence[Mark], *, before: datetime, since: date | None) -> str:
     """The latest deployment in the three days before an instant, and after the day `since`, in words; "" without one.
 
     >>> from toolkit.windows import parse_instant
     >>> mark = Mark("deployment", parse_instant("2030-01-02T10:00Z"), None, "deploy of version 2")
-    >>> _name_latest([mark], before=parse_instant("2030-01-02T13:00Z"))
+    >>> _name_latest([mark], before=parse_instant("2030-01-02T13:00Z"), since=None)
     '3 h after deploy of version 2'
     """
     near = [
-        mark
-        for mark in deployments
-        if before - _NEAR <= mark.at <= before and (since is None or mark.at.date() >= since)
+        mark for mark in deployments if before - _NEAR <= mark.at <= before and (since is None or mark.day >= since)
     ]
     if not near:
         return ""

@@ -6,9 +6,11 @@ with the weeks right before it. A message is shown only where enough users met i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, ClassVar
 
 from typing_extensions import override
@@ -52,16 +54,16 @@ class RecurringErrors(Shown):
     earlier: Window
     threshold: float
     threshold_of: str
-    requests: int
-    failed: int
-    unsaid: int
-    fingerprints: int
-    errors: tuple[RecurringError, ...]
-    deployments: tuple[Mark, ...]
-    day_requests: tuple[DayRequests, ...]
+    requests: int = 0
+    failed: int = 0
+    unsaid: int = 0
+    fingerprints: int = 0
+    errors: tuple[RecurringError, ...] = ()
+    deployments: tuple[Mark, ...] = ()
+    day_requests: tuple[DayRequests, ...] = ()
     reason: str = ""
 
-    @property
+    @cached_property
     def alarming(self) -> tuple[RecurringError, ...]:
         """The errors that are new, back or more frequent, beyond chance and by at least the practical threshold."""
         return tuple(error for error in self.errors if self._alarms(error))
@@ -93,7 +95,7 @@ class RecurringErrors(Shown):
                 excess_loss_per_week=None,
                 no_loss_reason="a failed request has no label, so its loss is not known",
                 text=self._sentence(error),
-                first_day=self.window.start.date() if error.onset_at is None else error.onset_at.date(),
+                first_day=self.window.first_day if error.onset_at is None else error.onset_at.date(),
                 last_day=error.last_at.date(),
                 p_adjusted=error.p_adjusted,
                 requests_per_week=error.requests / weeks,
@@ -120,8 +122,9 @@ class RecurringErrors(Shown):
             f"{_messages(self.fingerprints, 'different ')}{unsaid}."
         )
         found = self.alarming
-        small = sum(error.fingerprint is None for error in self.errors)
-        hidden = f" Not shown: {_messages(small)} ({self._small_reason})." if small else ""
+        reasons = Counter(error.reason for error in self.errors if error.fingerprint is None)
+        listed = ", ".join(f"{_messages(count)} ({reason})" for reason, count in reasons.items())
+        hidden = f" Not shown: {listed}." if listed else ""
         bar = format_number("share", self.threshold, unit="share")
         if not found:
             return (
@@ -131,10 +134,6 @@ class RecurringErrors(Shown):
         shown = "; ".join(self._sentence(error) for error in found[:3])
         more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
         return f"{lead} {shown}{more}.{hidden}"
-
-    @property
-    def _small_reason(self) -> str:
-        return next(error.reason for error in self.errors if error.fingerprint is None)
 
     @override
     def to_rows(self) -> Sequence[ResultRow]:
@@ -230,11 +229,11 @@ def recurring_errors(source: Source, observed: Observation, *, history_days: int
     window = Window.last_days(max(1, round(observed.window.days)), before=observed.as_of)
     earlier = Window(window.start - timedelta(days=history_days), window.start)
     threshold, threshold_of = _threshold(observed.metrics)
-    empty = RecurringErrors(window, earlier, threshold, threshold_of, 0, 0, 0, 0, (), (), ())
+    empty = RecurringErrors(window, earlier, threshold, threshold_of)
     if TEXT not in source.columns("predictions"):
         return replace(empty, reason=f"predictions have no column {TEXT}: what the service said is not known")
     counted = count_error_texts(source, observed.model.key, earlier=earlier, current=window, as_of=observed.as_of)
-    now = [day for day in counted.days if day.day >= window.start.date()]
+    now = [day for day in counted.days if day.day >= window.first_day]
     deployments = list_deployments(
         source, model=observed.model.key, window=Window(earlier.start, window.end), as_of=observed.as_of
     )

@@ -71,20 +71,32 @@ class FeedbackChange:
         return f"user reports of {self.segment.partition('=')[2]}" if self.segment else "user reports"
 
     @property
+    def _unit(self) -> tuple[float, str]:
+        """How people read it, ratings as they are: what to multiply with, and what to say after the number."""
+        return (1.0, "") if self.metric == RATING else (1000.0, " per 1,000 requests")
+
+    @property
     def shown(self) -> str:
         """The change as people read it: reports per 1,000 requests, ratings in their own unit."""
         if self.change.value is None:
             return f"absent: {self.reason or self.change.reason}"
-        if self.metric == RATING:
-            return f"{self.change.value:+.3g}"
-        return f"{1000 * self.change.value:+.3g} per 1,000 requests"
+        scale, unit = self._unit
+        return f"{scale * self.change.value:+.3g}{unit}"
 
     @property
     def shown_interval(self) -> str:
         """Its interval, in the same unit."""
-        scale = 1.0 if self.metric == RATING else 1000.0
+        scale, _ = self._unit
         ends = (None if end is None else scale * end for end in (self.change.ci_lower, self.change.ci_upper))
         return format_interval("value", *ends)
+
+    @property
+    def sentence(self) -> str:
+        """What it was and what it is, in the same unit; of one that was compared."""
+        scale, unit = self._unit
+        before, now = (format_number("value", round(scale * (end or 0.0), 2)) for end in (self.before, self.now))
+        way = "fell" if (self.change.value or 0.0) < 0 else "rose"
+        return f"{self.name} {way} from {before} to {now}{unit}"
 
     @property
     def alarming(self) -> bool:
@@ -152,9 +164,9 @@ class UserFeedback(Shown):
                 times_threshold=change.times_threshold or 0.0,
                 excess_loss_per_week=None,
                 no_loss_reason="what users say has no loss of the model's",
-                text=_sentence(change),
-                first_day=self.window.start.date(),
-                last_day=(self.window.end - timedelta(days=1)).date(),
+                text=change.sentence,
+                first_day=self.window.first_day,
+                last_day=self.window.last_day,
                 p_adjusted=change.p_adjusted,
                 units_per_week=change.users / weeks,
             )
@@ -168,7 +180,7 @@ class UserFeedback(Shown):
         if self.reason:
             return f"User feedback is absent: {self.reason}."
         lead = f"{self.reports:,} user reports in {self.window.label}, compared with {self.earlier.label}."
-        found = "; ".join(_sentence(change) for change in self.changes if change.alarming)
+        found = "; ".join(change.sentence for change in self.changes if change.alarming)
         said = [
             found or "Neither volume, nor ratings, nor a category got worse beyond chance and by a practical amount",
             f"More often than before: {', '.join(term.term for term in self.over_used[:8])}" if self.over_used else "",
@@ -193,7 +205,7 @@ class UserFeedback(Shown):
             )
         ]
         for week in self.weeks:
-            where: dict[str, Any] = {"window": Window(*_days_of(week)).label}
+            where: dict[str, Any] = {"window": _window_of(week).label}
             rows.append(ResultRow(key=REPORTS, statistic="reports", value=week.reports, n=week.requests, **where))
             rows.append(estimate_row(self.rating_of(week.ratings), key=RATING, statistic="mean", **where))
         for change in self.changes:
@@ -269,16 +281,8 @@ class UserFeedback(Shown):
         return (weeks, draw_terms(terms)) if terms else (weeks,)
 
 
-def _sentence(change: FeedbackChange) -> str:
-    scale, unit = (1, "") if change.metric == RATING else (1000, " per 1,000 requests")
-    ends = [format_number("value", round(scale * (end or 0.0), 2)) for end in (change.before, change.now)]
-    way = "fell" if (change.change.value or 0.0) < 0 else "rose"
-    return f"{change.name} {way} from {ends[0]} to {ends[1]}{unit}"
-
-
-def _days_of(week: FeedbackWeek) -> tuple[Any, Any]:
-    window = Window.of(week.first_day.isoformat(), (week.first_day + timedelta(days=7)).isoformat())
-    return window.start, window.end
+def _window_of(week: FeedbackWeek) -> Window:
+    return Window.of(week.first_day.isoformat(), (week.first_day + timedelta(days=7)).isoformat())
 
 
 def user_feedback(
@@ -362,12 +366,11 @@ def _compare_reports(
     segment: str, before: Sequence[int], now: int, users: int, served: _Served, smallest: int
 ) -> FeedbackChange:
     """Users × weeks with a report: `before` by week, `now` in all."""
-    reason = too_small(users, smallest)
-    if not (sum(served.before) and served.now):
+    reason, requests = too_small(users, smallest), sum(served.before)
+    if not (requests and served.now):
         reason = reason or "no request was served before or in the window"
     if reason:
         return _absent(REPORTS, segment, users, reason)
-    requests = sum(served.before)
     burst = stats.burst_size(before, served.before)
     compared = stats.compare_rates(sum(before), requests, now, served.now, dispersion=burst)
     base = max(sum(before), 1) / requests  # where there was none before, one

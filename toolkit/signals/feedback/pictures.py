@@ -63,7 +63,7 @@ def _draw_terms(figure: Any, terms: Sequence[TermOdds]) -> None:
     axes = figure.subplots()
     places = range(len(terms))
     axes.barh(places, [term.z for term in reversed(terms)], color=PALETTE[1], height=0.6)
-    axes.set_yticks(places, [term.term.replace("$", r"\$") for term in reversed(terms)])
+    axes.set_yticks(places, [term.term for term in reversed(terms)])
     axes.grid(axis="x")
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("log odds against before, in standard errors")

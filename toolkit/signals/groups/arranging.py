@@ -7,6 +7,9 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from toolkit.metrics import load_objectives
+from toolkit.metrics.marks import Mark, list_marks
+from toolkit.metrics.touched import Touched, count_touched
 from toolkit.signals.groups.grouping import Linked, group_linked, split_conditions
 from toolkit.signals.groups.groups import SignalGroups
 from toolkit.signals.groups.harm import Harm, HarmScale, measure_harm
@@ -14,15 +17,13 @@ from toolkit.signals.groups.hints import BEFORE_DAYS, find_beginning, find_hints
 from toolkit.signals.groups.looked import Looked
 from toolkit.signals.groups.memory import GroupRule, load_group_rules
 from toolkit.signals.groups.signal_group import SignalGroup
-from toolkit.signals.lifecycle.lifecycle import NEVER_SEEN, SignalHistory, Standing, load_history
+from toolkit.signals.lifecycle.history import NEVER_SEEN, SignalHistory, Standing, load_history
 from toolkit.signals.observation import CURRENT, Observation
-from toolkit.signals.signal import Signal
+from toolkit.signals.signal import Signal, kind_of
 from toolkit.windows import Window
 
 if TYPE_CHECKING:
     from toolkit.data import Source
-    from toolkit.metrics.marks import Mark
-    from toolkit.metrics.touched import Touched
     from toolkit.workspace import Workspace
 
 _ROUNDING = 0.01
@@ -42,8 +43,6 @@ def group_signals(workspace: Workspace, source: Source, observed: Observation, *
 
     Raises `DefinitionError`, `ContractError`, `LedgerError`.
     """
-    from toolkit.metrics.marks import list_marks
-
     model, window, as_of = observed.model, observed.window, observed.as_of
     signals = [signal for stage in stages for signal in stage.signals]
     before = Window(window.start - timedelta(days=BEFORE_DAYS), max(window.end, as_of))
@@ -73,15 +72,10 @@ def arrange_groups(
     standings = history.before(observed.as_of)
     days = observed.window.start.date(), (observed.window.end - timedelta(days=1)).date()
     harms = {signal.key: measure_harm(signal, scale) for signal in signals}
-    linked = group_linked(signals, owners=owners, rules=rules)
-    known: dict[str, Any] = {
-        "harms": harms,
-        "standings": standings,
-        "days": days,
-        "marks": marks,
-        "as_of": observed.as_of,
-    }
-    groups = [_arrange(each, signals, **known) for each in linked]
+    groups = [
+        _arrange(each, signals, harms=harms, standings=standings, days=days, marks=marks, as_of=observed.as_of)
+        for each in group_linked(signals, owners=owners, rules=rules)
+    ]
     groups.sort(key=lambda group: (group.state == "muted", -group.severity, *_by_size(group), group.key))
     return SignalGroups(
         model=observed.model,
@@ -139,14 +133,12 @@ def _find_recovered(
         and key not in present
         and key not in observed.unjudged
         and standing.last_seen is not None
-        and key.partition(":")[0] in observed.kinds
+        and kind_of(key) in observed.kinds
         and any(abs(observed.window.days - days) <= _ALIKE * days for days in standing.looked_in)
     }
 
 
 def _scale(workspace: Workspace, observed: Observation) -> HarmScale:
-    from toolkit.metrics import load_objectives
-
     model = observed.model
     budgets = {key: objective.budget for key, objective in load_objectives(workspace).items()}
     return HarmScale(
@@ -159,31 +151,32 @@ def _scale(workspace: Workspace, observed: Observation) -> HarmScale:
 
 def _with_touched(source: Source, observed: Observation, signals: Sequence[Signal]) -> list[Signal]:
     """The signals with who is touched, where a stage did not count it: one query over their segments."""
-    from toolkit.metrics.touched import count_touched
-
-    open_ones = {
-        signal.segment: split_conditions(signal.segment)
+    conditions = {
+        signal.segment: found
         for signal in signals
-        if signal.family != "governance" and signal.units_per_week is None
+        if _is_uncounted(signal) and (found := split_conditions(signal.segment)) is not None
     }
-    conditions = [each for each in open_ones.values() if each is not None]
-    counted = count_touched(source, observed.model, conditions, window=observed.window, as_of=observed.as_of)
-    told = [segment for segment, each in open_ones.items() if each is not None]
-    touched: dict[str, Touched | None] = dict(zip(told, counted, strict=True))
+    counted = count_touched(
+        source, observed.model, list(conditions.values()), window=observed.window, as_of=observed.as_of
+    )
+    touched = dict(zip(conditions, counted, strict=True))
+    return [_fill(signal, touched.get(signal.segment)) if _is_uncounted(signal) else signal for signal in signals]
 
-    def fill(signal: Signal) -> Signal:
-        found = None if signal.family == "governance" else touched.get(signal.segment)
-        requests, units = signal.requests_per_week, signal.units_per_week
-        if found is None or units is not None:
-            return signal
-        if requests is None:
-            return replace(signal, requests_per_week=found.requests_per_week, units_per_week=found.units_per_week)
-        same = abs(requests - found.requests_per_week) <= _ROUNDING * found.requests_per_week
-        return replace(signal, units_per_week=found.units_per_week) if same else signal
 
-    return [fill(signal) for signal in signals]
+def _is_uncounted(signal: Signal) -> bool:
+    return signal.family != "governance" and signal.units_per_week is None
+
+
+def _fill(signal: Signal, touched: Touched | None) -> Signal:
+    if touched is None:
+        return signal
+    requests = signal.requests_per_week
+    if requests is None:
+        return replace(signal, requests_per_week=touched.requests_per_week, units_per_week=touched.units_per_week)
+    same = abs(requests - touched.requests_per_week) <= _ROUNDING * touched.requests_per_week
+    return replace(signal, units_per_week=touched.units_per_week) if same else signal
 
 
 def _by_size(group: SignalGroup) -> tuple[bool, float]:
     """Behind severity: what is worse before what merely changed, then by how far it moved."""
-    return group.signals[0].verdict == "changed", -max(signal.times_threshold for signal in group.signals)
+    return group.signals[0].verdict == "changed", -group.times_threshold

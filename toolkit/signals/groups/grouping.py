@@ -14,9 +14,9 @@ from itertools import combinations
 from typing import NamedTuple
 
 from toolkit.signals.groups.memory import GroupRule
-from toolkit.signals.signal import Family, Signal
+from toolkit.signals.signal import Family, Kind, Signal
 
-ALL_REQUESTS = "all requests"
+_ALL_REQUESTS = "all requests"
 
 _ABOUT: Mapping[Family, str] = {
     "inputs": "both about inputs",
@@ -26,7 +26,7 @@ _ABOUT: Mapping[Family, str] = {
     "users": "both about what users say",
     "governance": "both about how the model is looked after",
 }
-_FAULTS = frozenset({"missing", "schema", "unseen", "absent_data"})
+FAULTS: frozenset[Kind] = frozenset({"missing", "schema", "unseen", "absent_data"})
 """Kinds that say that data broke; the other kinds of inputs say that the world moved."""
 
 _NEXT_CONDITION = re.compile(r", (?=[^=,]+=)")
@@ -76,10 +76,10 @@ def share_rows(one: Signal, other: Signal) -> str:
     """How the rows of two signals are shared, in words; "" if they are not."""
     first, second = split_segment(one.segment), split_segment(other.segment)
     if first == second:
-        return f"on the same rows ({one.segment or ALL_REQUESTS})"
+        return f"on the same rows ({one.segment or _ALL_REQUESTS})"
     if first < second or second < first:
         wide = one if first < second else other
-        return f"on rows within {wide.segment or ALL_REQUESTS}"
+        return f"on rows within {wide.segment or _ALL_REQUESTS}"
     return ""
 
 
@@ -112,9 +112,9 @@ def _share_columns(one: Signal, other: Signal, owners: Mapping[str, str]) -> str
     first, second = _columns(one, owners), _columns(other, owners)
     if shared := sorted(first & second):
         return f"both about {', '.join(shared)}"
-    if (one.kind in _FAULTS) != (other.kind in _FAULTS):
+    if (one.kind in FAULTS) != (other.kind in FAULTS):
         return ""
-    nature = "data that broke" if one.kind in _FAULTS else "inputs that moved"
+    nature = "data that broke" if one.kind in FAULTS else "inputs that moved"
     owned = sorted({owners[c] for c in first if c in owners} & {owners[c] for c in second if c in owners})
     return f"{nature}, from {', '.join(owned)}" if owned else ""
 

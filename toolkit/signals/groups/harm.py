@@ -109,6 +109,12 @@ class Harm:
         return (self.tolerances or 0.0) * self.confidence
 
     @property
+    def newly_lost(self) -> float:
+        """Newly excess loss a week; 0 where there is none, or where it was not measured."""
+        loss = self.excess_loss_per_week
+        return 0.0 if loss is None or loss.value is None else max(loss.value, 0.0)
+
+    @property
     def level(self) -> Level:
         """How severe it is, in a word.
 
@@ -192,8 +198,8 @@ def add_harm(harms: Mapping[str, Harm]) -> Harm:
     ----------
     harms: by the signal's key; not empty.
     """
-    lead = max(harms.items(), key=lambda item: (item[1].severity, _size(item[1]), item[0]))[1]
-    bearer = max(harms.items(), key=lambda item: (_size(item[1]), item[1] is lead, item[0]))[1]
+    lead = max(harms.items(), key=lambda item: (item[1].severity, item[1].newly_lost, item[0]))[1]
+    bearer = max(harms.items(), key=lambda item: (item[1].newly_lost, item[1] is lead, item[0]))[1]
     return Harm(
         requests_per_week=_largest(harm.requests_per_week for harm in harms.values()),
         units_per_week=_largest(harm.units_per_week for harm in harms.values()),
@@ -261,11 +267,6 @@ def _price(loss: stats.Estimate | None, price: LossValue | None, no_loss_reason:
         )
     )
     return ValueRange(price.currency, low, loss.value * price.likely, high), ""
-
-
-def _size(harm: Harm) -> float:
-    loss = harm.excess_loss_per_week
-    return 0.0 if loss is None or loss.value is None else max(loss.value, 0.0)
 
 
 def _largest(numbers: Iterable[float | None]) -> float | None:

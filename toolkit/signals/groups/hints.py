@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from toolkit.display import format_number
 from toolkit.metrics.marks import Mark
-from toolkit.signals.groups.grouping import share_days, share_rows
+from toolkit.signals.groups.grouping import FAULTS, share_days, share_rows
 from toolkit.signals.signal import Signal
 
 BEFORE_DAYS = 7
@@ -20,8 +20,6 @@ BEFORE_DAYS = 7
 
 _AFTER_DAYS = 1
 """How long after a dated beginning: days are days of UTC, and a change point may be a day off."""
-
-_FAULTS = frozenset({"missing", "schema", "unseen", "absent_data"})
 
 
 class Hint(NamedTuple):
@@ -83,16 +81,13 @@ _Order = tuple[int, float]
 def _from_marks(beginning: Beginning, marks: Iterable[Mark]) -> list[tuple[_Order, Hint]]:
     found = []
     for each in marks:
-        began = each.at.date()
-        ended = began if each.until is None else each.until.date()
+        began, ended = each.day, each.last_day
         if each.kind == "incident" and each.until is None:
-            ended = beginning.last_day
+            ended = max(began, beginning.last_day)
         latest = beginning.first_day + timedelta(days=_AFTER_DAYS) if beginning.dated else beginning.last_day
         if began > latest or ended < beginning.first_day - timedelta(days=BEFORE_DAYS):
             continue
-        away = 0 if began <= beginning.first_day <= ended else min(
-            abs((beginning.first_day - day).days) for day in (began, ended)
-        )  # fmt: skip
+        away = max((began - beginning.first_day).days, (beginning.first_day - ended).days, 0)
         order = (0 if beginning.dated and away <= _AFTER_DAYS else 2, float(away))
         found.append((order, Hint(each.kind, f"{_say_what(each)}, {_say_days(each)}", _say_distance(began, beginning))))
     return found
@@ -104,8 +99,8 @@ def _say_what(mark: Mark) -> str:
 
 def _say_days(each: Mark) -> str:
     if each.kind == "deployment":
-        return f"{each.at:%Y-%m-%d}"
-    return f"{each.at:%Y-%m-%d} … {'still open' if each.until is None else f'{each.until:%Y-%m-%d}'}"
+        return f"{each.day}"
+    return f"{each.day} … {'still open' if each.until is None else each.last_day}"
 
 
 def _say_distance(day: date, beginning: Beginning) -> str:
@@ -130,7 +125,7 @@ def _from_signals(
             continue
         if other.family == "labels":
             found.append(((1, 1.0), Hint("labels", other.text, _say_evidence(other))))
-        elif other.kind in _FAULTS:
+        elif other.kind in FAULTS:
             found.append(((1, 0.0), Hint("data", other.text, _say_evidence(other))))
         else:
             found.append(((3, -other.times_threshold), Hint("input", other.text, _say_evidence(other))))

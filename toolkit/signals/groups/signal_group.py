@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from toolkit.signals.groups.grouping import split_segment
 from toolkit.signals.groups.harm import Harm, Level, add_harm
 from toolkit.signals.groups.hints import Beginning, Hint
-from toolkit.signals.lifecycle.lifecycle import Standing, State
+from toolkit.signals.lifecycle.history import Standing, State
 from toolkit.signals.signal import Signal
 
 _MOST_OF_LOSS = 0.5
@@ -42,7 +43,7 @@ class SignalGroup:
         """The key of its most severe signal."""
         return self.signals[0].key
 
-    @property
+    @cached_property
     def harm(self) -> Harm:
         """What it costs in a week."""
         return add_harm(self.harms)
@@ -58,6 +59,11 @@ class SignalGroup:
         return self.harm.level
 
     @property
+    def times_threshold(self) -> float:
+        """How far it moved, in practical thresholds: as its signal that moved farthest."""
+        return max(signal.times_threshold for signal in self.signals)
+
+    @cached_property
     def states(self) -> dict[str, State]:
         """What each signal is in this report, by its key."""
         return {key: standing.state_found(self.as_of) for key, standing in self.standings.items()}
@@ -75,15 +81,15 @@ class SignalGroup:
     @property
     def where(self) -> str:
         """The narrowest segment that carries most of the group's loss; "" for everything."""
-        size = _loss(self.harm)
+        whole, lost = self.harm.newly_lost, {key: harm.newly_lost for key, harm in self.harms.items()}
         carriers = [
             signal
             for signal in self.signals
-            if signal.segment and size > 0 and _loss(self.harms[signal.key]) >= _MOST_OF_LOSS * size
+            if signal.segment and whole > 0 and lost[signal.key] >= _MOST_OF_LOSS * whole
         ]
         if not carriers:
             return self.signals[0].segment
-        return max(carriers, key=lambda each: (len(split_segment(each.segment)), _loss(self.harms[each.key]))).segment
+        return max(carriers, key=lambda each: (len(split_segment(each.segment)), lost[each.key])).segment
 
     @property
     def title(self) -> str:
@@ -117,10 +123,11 @@ class SignalGroup:
         return self.state
 
 
-def _loss(harm: Harm) -> float:
-    loss = harm.excess_loss_per_week
-    return 0.0 if loss is None or loss.value is None else loss.value
-
-
 def _ordinal(number: int) -> str:
-    return {1: "1st", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")
+    """A number of times, from the second on.
+
+    >>> [_ordinal(number) for number in (2, 3, 4, 12, 22)]
+    ['2nd', '3rd', '4th', '12th', '22nd']
+    """
+    last = 0 if number % 100 in {11, 12, 13} else number % 10
+    return f"{number}" + {1: "st", 2: "nd", 3: "rd"}.get(last, "th")

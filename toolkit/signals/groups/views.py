@@ -11,7 +11,7 @@ from toolkit.signals.groups.harm import HIGH_FROM, MEDIUM_FROM, Level
 if TYPE_CHECKING:
     from toolkit.signals.groups.signal_group import SignalGroup
 
-_COLOURS: dict[Level, str] = {
+LEVEL_COLOURS: dict[Level, str] = {
     "high": PALETTE[3],
     "medium": PALETTE[1],
     "low": PALETTE[2],
@@ -26,15 +26,11 @@ def draw_groups(groups: Sequence[SignalGroup]) -> tuple[Picture, ...]:
     listed = "; ".join(
         f"{rank}. {group.signals[0].name} "
         f"{'harm not measured' if group.harm.tolerances is None else format_number('value', group.severity)}, "
-        f"moved {_moved(group):.1f}"
+        f"moved {group.times_threshold:.1f}"
         for rank, group in enumerate(groups, start=1)
     )
     alt = f"Severity in tolerances against how far it moved, in practical thresholds, by signal group: {listed}"
     return (picture(lambda figure: _draw(figure, groups), name="harm_and_drift", alt=alt, height_inches=3.8),)
-
-
-def _moved(group: SignalGroup) -> float:
-    return max(signal.times_threshold for signal in group.signals)
 
 
 def _draw(figure: Any, groups: Sequence[SignalGroup]) -> None:
@@ -43,15 +39,15 @@ def _draw(figure: Any, groups: Sequence[SignalGroup]) -> None:
         axes.axhline(low, color=PALETTE[5], linewidth=0.8, linestyle="--")
         axes.text(0.995, low, level, transform=axes.get_yaxis_transform(), ha="right", va="bottom", color=PALETTE[4])
     for rank, group in reversed(list(enumerate(groups, start=1))):
-        colour = _COLOURS[group.level]
+        colour = LEVEL_COLOURS[group.level]
         filled = "none" if group.harm.tolerances is None else colour
-        moved, severity = _moved(group), group.severity
+        moved, severity = group.times_threshold, group.severity
         axes.plot(moved, severity, "o", color=colour, markerfacecolor=filled, markersize=7, clip_on=False)
         name = f"{rank} {_shortened(group.signals[0].name)}" if rank <= _NAMED else f"{rank}"
         axes.annotate(name, (moved, severity), xytext=(6, 4), textcoords="offset points", fontsize=8)
     axes.set_xscale("symlog", linthresh=1)
     axes.set_yscale("symlog", linthresh=0.1)
-    farthest, worst = max(map(_moved, groups)), max(group.severity for group in groups)
+    farthest, worst = max(group.times_threshold for group in groups), max(group.severity for group in groups)
     axes.set_xlim(0, max(4.0, 3 * farthest))
     axes.set_ylim(-0.01, max(2 * HIGH_FROM, 2 * worst))
     _label(axes.xaxis, (0, 1, 3, 10, 30, 100, 300, 1000), axes.set_xticks, axes.get_xlim()[1])

@@ -85,7 +85,7 @@ def judge_assumptions(
         _in_line(
             basis,
             "base_rate",
-            f"{_rate(basis)} of the freshest labels",
+            f"{basis.words.rate} of the freshest labels",
             [trial.beyond_reference for trial in trials],
             trials,
             f"than the reference period lets the {basis.words.answers} expect",
@@ -99,10 +99,6 @@ def judge_assumptions(
             "than the labels just before them let expect",
         ),
     )
-
-
-def _rate(basis: Basis) -> str:
-    return "base rate" if basis.level == "label_share" else basis.level
 
 
 def _labels(provisional: str) -> Assumption:

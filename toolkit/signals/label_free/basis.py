@@ -43,14 +43,15 @@ class Words(NamedTuple):
     Attributes
     ----------
     expected_of: such as "calibrated scores". answers: such as "scores". answered: such as "scored".
-    level: the sentence of a gap in the level, with its size, `way` and what it is held against.
-    more, fewer: the two ways.
+    level: what the level is one of, such as "positive labels". rate: the level itself. unit: its unit.
+    more, fewer: the two ways it may be off.
     """
 
     expected_of: str
     answers: str
     answered: str
     level: str
+    rate: str
     more: str
     fewer: str
     unit: str

@@ -168,6 +168,11 @@ class _Look:
         """The reference period of the version."""
         return self.model.version(self.version).reference.window
 
+    @property
+    def history_start(self) -> datetime:
+        """The start of the days with mature labels that are read."""
+        return max(self.reference.start, self.mature_until - timedelta(days=self.history_days))
+
     def nothing(self, reason: str, *, requests: int = 0, labels: int = 0) -> LabelFree:
         return LabelFree(
             self.basis,
@@ -187,13 +192,12 @@ class _Look:
     def estimate(self, labels_arrive: str) -> LabelFree:
         if self.at_once:
             return self.nothing("its labels are there on the day of the request")
-        since = max(self.reference.start, self.mature_until - timedelta(days=self.history_days))
-        if since >= self.mature_until:
+        if self.history_start >= self.mature_until:
             return self.nothing(
                 f"no day of version {self.version} has mature labels since its reference period began, on "
                 f"{self.reference.start:%Y-%m-%d}"
             )
-        history = Window(since, self.mature_until)
+        history = Window(self.history_start, self.mature_until)
         populations = [
             Population("reference", self.version, self.reference, served_only=False),
             Population("history", self.version, history, served_only=False),
@@ -210,12 +214,12 @@ class _Look:
             reason = f"the labels of {of} are too few, or all alike, to calibrate {self.basis.words.answers} by"
             return self.nothing(reason, requests=now.requests, labels=now.labels)
         trials = try_earlier(self.basis, cells["history"], self.window, self.plan, reference=then, known_from=history)
-        return self._judge(now, cells["reference"], calibrating, curve, trials, labels_arrive)
+        return self._judge(cells, calibrating, curve, trials, labels_arrive)
 
     def _judge(
-        self, now: Any, reference: Any, calibrating: Any, curve: Any, trials: Sequence[Trial], labels_arrive: str
+        self, cells: Mapping[str, Any], calibrating: Any, curve: Any, trials: Sequence[Trial], labels_arrive: str
     ) -> LabelFree:
-        basis = self.basis
+        basis, now = self.basis, cells["window"]
         panel = judge_assumptions(
             basis,
             trials,
@@ -225,7 +229,7 @@ class _Look:
         )
         failing = [f"{line.name} {line.verdict}" for line in panel if not line.holds]
         abstains = f"abstained: {'; '.join(failing)}" if failing else ""
-        refused = self._why_labels_are_refused(now)
+        refused = self._why_labels_are_refused(now, cells["history"])
         expected, chance = basis.expect(now, curve), basis.chance(now, curve)
         spread = spread_by_level(basis, now, curve, trials)
         estimates = [
@@ -235,7 +239,7 @@ class _Look:
                     quantity, expected, chance, trials, spread=spread, abstains=abstains, n=now.requests
                 ),
                 powered_estimate(basis, quantity, now, curve, refused=refused),
-                _realised_by_day(basis, quantity, reference),
+                _realised_by_day(basis, quantity, cells["reference"]),
                 self.thresholds.get(quantity.key),
             )
             for quantity in basis.quantities
@@ -249,21 +253,19 @@ class _Look:
             budgets=_budgets(basis, calibrating, curve, requests=now.requests),
         )
 
-    def _why_labels_are_refused(self, now: Any) -> str:
+    def _why_labels_are_refused(self, now: Any, history: Any) -> str:
         """Why the labels that the window has already are no random part of it, or ""."""
         if now.labels < stats.FEWEST_LABELS:
             return ""
-        return why_not_random(now, answer=self.basis.words.answers) or self._early()
+        return why_not_random(now, answer=self.basis.words.answers) or self._early(history)
 
-    def _early(self) -> str:
+    def _early(self, history: Any) -> str:
         """Whether early labels said something else than later ones, on the last window whose labels are mature."""
-        earlier = Window(self.mature_until - self.plan.length, self.mature_until)
-        population = [Population("earlier", self.version, earlier, served_only=False)]
-        then, since = (
-            self.basis.collect(self.source, self.model, population, as_of=as_of)["earlier"]
-            for as_of in (self.as_of - (self.window.end - earlier.end), self.as_of)
-        )
-        return early_labels_differ(self.basis, then, since)
+        earlier = Window(max(self.history_start, self.mature_until - self.plan.length), self.mature_until)
+        population = Population("earlier", self.version, earlier, served_only=False)
+        as_of = self.as_of - (self.window.end - earlier.end)
+        early = self.basis.collect(self.source, self.model, [population], as_of=as_of)["earlier"]
+        return early_labels_differ(self.basis, early, within(history, earlier))
 
 
 def estimate_by_trials(

@@ -18,7 +18,7 @@ def draw_performance(figure: Any, result: LabelFree, chosen: Sequence[EstimatedQ
     rows = figure.subplots(len(chosen), 1, sharex=True, squeeze=False)
     for (axes,), each in zip(rows, chosen, strict=True):
         _draw_one(axes, result, each)
-    rows[0][0].set_title("What scores let expect, and what labels said")
+    rows[0][0].set_title(f"What {result.basis.words.answers} let expect, and what labels said")
     figure.legend(*rows[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     figure.autofmt_xdate()
 
@@ -34,16 +34,17 @@ def _draw_one(axes: Any, result: LabelFree, each: EstimatedQuantity) -> None:
     ):
         known = [(day, value) for day, value in zip(days, values, strict=True) if value is not None]
         fill = "white" if name == "expected" else colour
-        axes.plot(*zip(*known, strict=True), marker, color=colour, markerfacecolor=fill, markersize=5, label=name)
+        at, heights = [day for day, _ in known], [value for _, value in known]
+        axes.plot(at, heights, marker, color=colour, markerfacecolor=fill, markersize=5, label=name)
     now, published = _middle(result.window), each.published
     if published.value is None:
         axes.text(now, 0.5, "no estimate", transform=axes.get_xaxis_transform(), ha="center", color=PALETTE[3])
     else:
-        low, high = published.ci_lower, published.ci_upper
+        low, high = (published.value if end is None else end for end in (published.ci_lower, published.ci_upper))
         axes.errorbar(
             [now],
             [published.value],
-            yerr=[[published.value - (low or 0.0)], [(high if high is not None else 1.0) - published.value]],
+            yerr=[[published.value - low], [high - published.value]],
             fmt="D",
             color=PALETTE[1],
             markersize=5,

@@ -113,6 +113,7 @@ PREDICTIONS = Basis(
         answers="predictions",
         answered="predicted",
         level="predictions",
+        rate="bias",
         more="higher",
         fewer="lower",
         unit="",

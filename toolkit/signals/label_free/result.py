@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
+from functools import cached_property
 from typing import Any, ClassVar
 
 from typing_extensions import override
@@ -47,7 +48,7 @@ class EstimatedQuantity:
         """The better of the two: by labels where there are enough."""
         return self.powered if self.by_labels else self.estimated
 
-    @property
+    @cached_property
     def change(self) -> stats.Estimate:
         """Published minus reference."""
         return stats.difference(self.reference, self.published)
@@ -133,8 +134,8 @@ class LabelFree(Shown):
             excess_loss_per_week=stats.scaled(change, per_week) if is_loss else None,
             no_loss_reason="" if is_loss else "it is not the model's loss",
             text=f"{each.quantity.name} is estimated at {each.shown} before its labels are mature",
-            first_day=self.window.start.date(),
-            last_day=(self.window.end - timedelta(days=1)).date(),
+            first_day=self.window.first_day,
+            last_day=self.window.last_day,
             p_adjusted=each.p_adjusted,
             requests_per_week=per_week,
         )
@@ -171,7 +172,9 @@ class LabelFree(Shown):
                 f"{len(self.trials)} earlier windows: {names}; every line of the assumption panel holds. "
                 f"A change after {self.labels_through:%Y-%m-%d}, the last day with mature labels, would not show."
             )
-        withheld = {each.quantity.name: each.estimated.reason for each in self.estimates if each not in self.published}
+        withheld = {
+            each.quantity.name: each.estimated.reason for each in self.estimates if each.published.value is None
+        }
         said += [f"{name} is not given: {reason}." for name, reason in withheld.items()]
         return " ".join(said)
 
@@ -201,7 +204,7 @@ class LabelFree(Shown):
             rows += self._rows(each)
         for budget in self.budgets:
             statistic = f"labels_for_width_{budget.width:g}"
-            rows.append(number_row(budget.labels, budget.reason, key="accuracy", statistic=statistic, **where))
+            rows.append(number_row(budget.labels, budget.reason, key=self.basis.budget, statistic=statistic, **where))
         return rows
 
     def _rows(self, each: EstimatedQuantity) -> list[ResultRow]:

@@ -113,6 +113,7 @@ SCORES = Basis(
         answers="scores",
         answered="scored",
         level="positive labels",
+        rate="base rate",
         more="more",
         fewer="fewer",
         unit="share",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from toolkit.signals.groups.harm import LEVELS, Level
-from toolkit.signals.lifecycle.lifecycle import NEVER_SEEN, Standing
+from toolkit.signals.lifecycle.history import NEVER_SEEN, Standing
 from toolkit.signals.lifecycle.record import ReportedGroup, ReportedSignals
 
 

@@ -17,13 +17,15 @@ from typing import Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
-from toolkit.display import PALETTE, Picture, format_number, picture
+from toolkit.display import Picture, format_number, picture
 from toolkit.errors import ArgumentError
 from toolkit.records import ResultRow, Shown, number_row
 from toolkit.signals.groups.groups import SignalGroups
+from toolkit.signals.groups.views import LEVEL_COLOURS
 from toolkit.signals.lifecycle.alert_rules import AlertRule, Told, find_untold
-from toolkit.signals.lifecycle.lifecycle import RECOVERED, SEEN, Mark, SignalHistory
+from toolkit.signals.lifecycle.history import RECOVERED, SEEN, SignalEvent, SignalHistory
 from toolkit.signals.lifecycle.record import ReportedGroup, ReportedSignals
+from toolkit.signals.signal import kind_of
 
 
 class PlantedFault(NamedTuple):
@@ -90,14 +92,14 @@ class BackTest(Shown):
     @property
     @override
     def text(self) -> str:
-        said = [
-            f"{each.name}: {len(each.alerts)} alerts, {format_number('rate', self.per_week(each))} a week"
-            + (f", missed {', '.join(each.missed)}" if each.missed else ", no planted fault missed")
-            if each.detections
-            else f"{each.name}: {len(each.alerts)} alerts, {format_number('rate', self.per_week(each))} a week"
-            for each in self.played
-        ]
-        return f"Over {self.weeks:.0f} weeks, {self.reports} reports and {self.signals} signals. {'. '.join(said)}."
+        said = ". ".join(self._say(each) for each in self.played)
+        return f"Over {self.weeks:.0f} weeks, {self.reports} reports and {self.signals} signals. {said}."
+
+    def _say(self, played: RulePlayed) -> str:
+        said = f"{played.name}: {len(played.alerts)} alerts, {format_number('rate', self.per_week(played))} a week"
+        if not played.detections:
+            return said
+        return f"{said}, missed {', '.join(played.missed)}" if played.missed else f"{said}, no planted fault missed"
 
     @override
     def to_rows(self) -> Sequence[ResultRow]:
@@ -154,7 +156,7 @@ def backtest(
     rules: Mapping[str, AlertRule],
     *,
     planted: Sequence[PlantedFault] = (),
-    said: Sequence[Mark] = (),
+    said: Sequence[SignalEvent] = (),
 ) -> BackTest:
     """Play alert rules over a history of reports on one model.
 
@@ -175,7 +177,7 @@ def backtest(
     if len(models) != 1:
         found = "no report" if not models else f"reports on {', '.join(models)}"
         raise ArgumentError(f"history holds {found}; a back-test is of one model, and needs at least one report of it")
-    seen = SignalHistory(models[0], (*_marks(reports), *said))
+    seen = SignalHistory(models[0], (*_events(reports), *said))
     return BackTest(
         _weeks(reports),
         len(reports),
@@ -184,21 +186,21 @@ def backtest(
     )
 
 
-def _marks(reports: Sequence[ReportedSignals]) -> list[Mark]:
-    marks = []
+def _events(reports: Sequence[ReportedSignals]) -> list[SignalEvent]:
+    events = []
     for each in reports:
         keys = [key for group in each.groups for key in group.signals]
-        marks += [Mark(each.as_of, SEEN, key, window_days=each.window_days) for key in keys]
-        marks += [Mark(each.as_of, RECOVERED, key) for key in _recovered(each, marks)]
-    return marks
+        events += [SignalEvent(each.as_of, SEEN, key, window_days=each.window_days) for key in keys]
+        events += [SignalEvent(each.as_of, RECOVERED, key) for key in _recovered(each, events)]
+    return events
 
 
-def _recovered(reported: ReportedSignals, marks: Sequence[Mark]) -> list[str]:
+def _recovered(reported: ReportedSignals, events: Sequence[SignalEvent]) -> list[str]:
     """What a report did not find any more: as it says itself, or, in a history without a ledger, by its kinds."""
     there = {key for group in reported.groups for key in group.signals}
-    last = {mark.key: mark.kind for mark in marks if mark.at < reported.as_of}
+    last = {event.key: event.kind for event in events if event.at < reported.as_of}
     gone = (key for key, kind in last.items() if kind == SEEN and key not in there)
-    return sorted({*reported.recovered, *(key for key in gone if key.partition(":")[0] in reported.looked_at)})
+    return sorted({*reported.recovered, *(key for key in gone if kind_of(key) in reported.looked_at)})
 
 
 def _play(
@@ -244,10 +246,9 @@ def _median_delay(played: RulePlayed) -> float | None:
 
 def _draw(figure: Any, played: Sequence[RulePlayed]) -> None:
     axes = figure.subplots()
-    colours = {"high": PALETTE[3], "medium": PALETTE[1], "low": PALETTE[2], "unmeasured": PALETTE[4]}
     for place, each in enumerate(reversed(played)):
         for alert in each.alerts:
-            axes.plot(alert.as_of, place, "|", color=colours[alert.group.level], markersize=14, markeredgewidth=2)
+            axes.plot(alert.as_of, place, "|", color=LEVEL_COLOURS[alert.group.level], markersize=14, markeredgewidth=2)
     axes.set_yticks(range(len(played)), [each.name for each in reversed(played)])
     axes.set_ylim(-0.6, len(played) - 0.4)
     axes.grid(axis="x")

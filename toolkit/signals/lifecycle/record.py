@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.signals.groups.harm import Level
-from toolkit.signals.lifecycle.lifecycle import RECOVERED, SEEN, subject_of
+from toolkit.signals.lifecycle.history import RECOVERED, SEEN, subject_of
 from toolkit.windows import format_instant, parse_instant
 
 if TYPE_CHECKING:
@@ -149,8 +149,10 @@ def list_unread(ledger: Ledger) -> list[str]:
     """The references of published reports that may have signal groups and have no row yet, oldest first."""
     known = ledger.subjects(READ)
     templates = _SHIPPED | {_template(reference) for reference in known}
-    published = ledger.entries(kind=_PUBLISHED)
-    return [each.subject for each in published if each.subject not in known and _template(each.subject) in templates]
+    unread = {each for each in ledger.subjects(_PUBLISHED) - known if _template(each) in templates}
+    if not unread:  # as nearly always: no payload is parsed
+        return []
+    return [entry.subject for entry in ledger.entries(kind=_PUBLISHED) if entry.subject in unread]
 
 
 def record_report(

@@ -14,9 +14,9 @@ from toolkit.metrics.profiles.reference import reference_edges
 from toolkit.signals.observation import REFERENCE, Observation
 
 MOST_COLUMNS = 8
-"""Columns that are searched unless others are named: all conjunctions of three of eight are 92 groupings."""
+"""Columns that are searched unless others are named: all sets of up to three of eight are 92 groupings."""
 
-MOST_OF_ONE = 12
+MOST_NAMED = 12
 """Columns that may be named: 298 groupings."""
 
 
@@ -34,8 +34,8 @@ def choose_conditions(source: Source, observation: Observation, columns: Sequenc
     """
     available = set(source.columns("predictions"))
     segments = observation.cells.segments
-    if len(columns) > MOST_OF_ONE:
-        raise ArgumentError(f"{len(columns)} columns are named, must be at most {MOST_OF_ONE}")
+    if len(columns) > MOST_NAMED:
+        raise ArgumentError(f"{len(columns)} columns are named, must be at most {MOST_NAMED}")
     for column in columns:
         check_in(column, [*available, *segments], noun="column of predictions")
     features = observation.model.version(observation.version).features

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from toolkit.metrics.conjunctions import FREE, Lattice, weigh_codes
 from toolkit.stats import Contrasts, GroupSums
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-MOST_SHARED = 0.3
+_MOST_SHARED = 0.3
 """Two listed segments share less than this of the requests that either has (Jaccard)."""
 
 _LEAST_OWN = 0.5
@@ -52,13 +52,6 @@ def sharpest(lattice: Lattice, scores: NDArray[Any]) -> NDArray[Any]:
         sharp[child[scores[child] <= scores[parent] * _SHARPER]] = False
         np.maximum.at(longer, parent, scores[child])
     return sharp & (scores * _SHARPER >= longer)
-
-
-class Pick(NamedTuple):
-    """A listed segment: its place among the candidates, and the p-value it had in what the earlier ones left."""
-
-    candidate: int
-    p_value: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +115,8 @@ def cover(
     largest_p: float,
     smallest_value: float,
     most: int,
-) -> list[Pick]:
-    """The candidates to list, the strongest first, each judged in what the earlier ones left.
+) -> list[int]:
+    """The candidates to list by their places, the strongest first, each judged in what the earlier ones left.
 
     Parameters
     ----------
@@ -132,7 +125,7 @@ def cover(
     """
     import numpy as np
 
-    picks: list[Pick] = []
+    picks: list[int] = []
     covered = np.zeros(overlaps.inside.shape[1], dtype=bool)
     open_to_pick = list(candidates)
     while open_to_pick and len(picks) < most:
@@ -144,7 +137,7 @@ def cover(
         if not open_to_pick:
             break
         best = max(open_to_pick, key=lambda each: (float(found.scores[each]), -each))
-        picks.append(Pick(best, float(found.p_values[best])))
+        picks.append(best)
         covered |= overlaps.inside[best]
-        open_to_pick = [each for each in open_to_pick if overlaps.shared(each, best) < MOST_SHARED]
+        open_to_pick = [each for each in open_to_pick if overlaps.shared(each, best) < _MOST_SHARED]
     return picks

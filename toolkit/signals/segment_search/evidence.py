@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit import stats
 from toolkit.metrics.kinds import DAY_MEAN
+from toolkit.stats.estimate import lacking
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-FEWEST_DAYS = 2
+_FEWEST_DAYS = 2
 """Days on which a segment must have its requests for their spread to say anything."""
 
 _ENOUGH_DAYS = 3
@@ -122,9 +123,9 @@ def _estimate(
     import numpy as np
 
     days = _count_days(by_day)
-    if days < FEWEST_DAYS - 0.5:  # two days of nearly as many requests count as nearly two
-        lacking = "no interval" if null is None else "no interval and no test"
-        reason = f"{lacking}: its requests lie on too few days, about {days:.1f}, and an error needs {FEWEST_DAYS}"
+    if days < _FEWEST_DAYS - 0.5:  # two days of nearly as many requests count as nearly two
+        why = f"its requests lie on too few days, about {days:.1f}, and an error needs {_FEWEST_DAYS}"
+        reason = f"{lacking(null)}: {why}"
         return stats.Estimate.alone(float(value), n=n, method=method, reason=reason)
     se = math.sqrt(float(np.square(influences).sum()) * days / (days - 1))
     return stats.from_standard_error(float(value), se, n=n, df=days - 1, method=method, null=null)

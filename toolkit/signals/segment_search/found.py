@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any, ClassVar
 
 from typing_extensions import override
@@ -14,6 +13,7 @@ from toolkit.display import PALETTE, Picture, format_interval, format_number, pi
 from toolkit.records import ResultRow, Shown, estimate_row, number_row
 from toolkit.signals.observation import CURRENT, REFERENCE
 from toolkit.signals.signal import EVIDENCE_ALPHA, Signal
+from toolkit.windows import Window
 
 _SCREEN = "Welch, Benjamini-Hochberg over all segments that were looked at"
 _CONFIRMED = "day clusters on days that the search did not see, one-sided, Benjamini-Hochberg over the listed segments"
@@ -31,13 +31,11 @@ class NewlyBad:
     beyond_rest: how much more it rose than the requests outside of it and of the segments that the search listed
         before it; the other numbers are of all its requests.
     shrunken: what `beyond_rest` is worth, given how much the segments differ altogether (empirical Bayes).
-    impact_per_week: `shrunken` times the requests of a week.
     p_search: of the search, adjusted over all segments. confirmation: `beyond_rest` on the days that the search did
         not see; p_confirmed: that it is not above 0 there, adjusted over the listed segments.
     """
 
     conditions: tuple[tuple[str, str], ...]
-    n: int
     requests_per_week: float
     reference: stats.Estimate
     current: stats.Estimate
@@ -45,7 +43,6 @@ class NewlyBad:
     per_week: stats.Estimate
     beyond_rest: stats.Estimate
     shrunken: float
-    impact_per_week: float
     p_search: float
     confirmation: stats.Estimate
     p_confirmed: float | None
@@ -54,6 +51,11 @@ class NewlyBad:
     def segment(self) -> str:
         """The segment as `column=value`, joined by commas."""
         return name_segment(self.conditions)
+
+    @property
+    def impact_per_week(self) -> float:
+        """`shrunken` times the requests of a week."""
+        return self.shrunken * self.requests_per_week
 
     @property
     def confirmed(self) -> bool:
@@ -66,11 +68,10 @@ class AlwaysHard:
     """A segment whose loss was above that of all other requests in the reference period already."""
 
     conditions: tuple[tuple[str, str], ...]
-    n: int
     reference: stats.Estimate
     current: stats.Estimate
     above_rest: stats.Estimate
-    p_confirmed: float | None
+    p_confirmed: float
 
     @property
     def segment(self) -> str:
@@ -87,13 +88,11 @@ class SegmentSearch(Shown):
     columns: those that were searched; left_out: those that were not, with the reason.
     depth: conditions per segment at most. fewest: labelled requests that a segment needs in each searched period.
     looked_at: segments compared. evident: those whose rise is beyond chance and the practical threshold.
-    searched, confirmed_on: the days of the current window that each step saw.
+    confirmed_on: the days of the current window that the search did not see.
     newly_bad: most impact first. always_hard: furthest above the rest first.
     """
 
-    window: str
-    first_day: date
-    last_day: date
+    window: Window
     metric: str
     threshold: float
     columns: tuple[str, ...] = ()
@@ -102,7 +101,6 @@ class SegmentSearch(Shown):
     fewest: int = 0
     looked_at: int = 0
     evident: int = 0
-    searched: str = ""
     confirmed_on: str = ""
     total_per_week: stats.Estimate | None = None
     newly_bad: tuple[NewlyBad, ...] = ()
@@ -128,7 +126,7 @@ class SegmentSearch(Shown):
                 metric=self.metric,
                 segment=each.segment,
                 name=each.segment,
-                window=self.window,
+                window=self.window.label,
                 verdict="worse",
                 change=each.change,
                 unit="",
@@ -141,8 +139,8 @@ class SegmentSearch(Shown):
                 ),
                 family="model",
                 columns=tuple(column for column, _ in each.conditions),
-                first_day=self.first_day,
-                last_day=self.last_day,
+                first_day=self.window.first_day,
+                last_day=self.window.last_day,
                 p_adjusted=max(each.p_search, each.p_confirmed or 0.0),
                 requests_per_week=each.requests_per_week,
             )
@@ -190,7 +188,7 @@ class SegmentSearch(Shown):
 
     @override
     def to_rows(self) -> Sequence[ResultRow]:
-        where: dict[str, Any] = {"key": self.metric, "window": self.window}
+        where: dict[str, Any] = {"key": self.metric, "window": self.window.label}
         if self.reason:
             return [number_row(None, self.reason, statistic="segments_looked_at", **where)]
         rows = [
@@ -208,40 +206,22 @@ class SegmentSearch(Shown):
                 ("reference_above_rest", hard.above_rest),
             ):
                 rows.append(estimate_row(estimate, statistic=statistic, segment=hard.segment, **where))
-            rows.append(_p_row(hard.p_confirmed, hard.above_rest.reason, hard.segment, where))
+            rows.append(_p_row(hard.p_confirmed, "", hard.segment, where))
         return rows
 
     @override
     def to_table(self) -> Sequence[Mapping[str, object]]:
         bad = [
-            {
-                "segment": each.segment,
-                "kind": self._kind(each),
-                "labelled_requests": each.n,
-                "loss_reference": each.reference.value,
-                "loss_current": each.current.value,
-                "rose_beyond_rest_by": each.beyond_rest.value,
-                "interval_95": format_interval("value", each.beyond_rest.ci_lower, each.beyond_rest.ci_upper),
-                "impact_per_week": each.impact_per_week,
-                "adjusted_p_value": each.p_confirmed,
-            }
+            _line(
+                each,
+                self._kind(each),
+                each.beyond_rest.value,
+                format_interval("value", each.beyond_rest.ci_lower, each.beyond_rest.ci_upper),
+                each.impact_per_week,
+            )
             for each in self.newly_bad
         ]
-        hard = [
-            {
-                "segment": each.segment,
-                "kind": "always hard",
-                "labelled_requests": each.n,
-                "loss_reference": each.reference.value,
-                "loss_current": each.current.value,
-                "rose_beyond_rest_by": "",
-                "interval_95": "",
-                "impact_per_week": "",
-                "adjusted_p_value": each.p_confirmed,
-            }
-            for each in self.always_hard
-        ]
-        return [*bad, *hard]
+        return [*bad, *(_line(each, "always hard", "", "", "") for each in self.always_hard)]
 
     def _kind(self, each: NewlyBad) -> str:
         if not each.confirmed:
@@ -270,6 +250,23 @@ class SegmentSearch(Shown):
 def name_segment(conditions: Sequence[tuple[str, str]]) -> str:
     """Conditions as `column=value`, joined by commas: what identifies a segment from one report to the next."""
     return ", ".join(f"{column}={value}" for column, value in conditions)
+
+
+def _line(
+    each: NewlyBad | AlwaysHard, kind: str, beyond_rest: float | str | None, interval: str, impact: float | str
+) -> Mapping[str, object]:
+    """A segment as a line of the table; what does not apply to its kind is empty."""
+    return {
+        "segment": each.segment,
+        "kind": kind,
+        "labelled_requests": each.current.n,
+        "loss_reference": each.reference.value,
+        "loss_current": each.current.value,
+        "rose_beyond_rest_by": beyond_rest,
+        "interval_95": interval,
+        "impact_per_week": impact,
+        "adjusted_p_value": each.p_confirmed,
+    }
 
 
 def _rows_of_bad(bad: NewlyBad, where: Mapping[str, Any]) -> list[ResultRow]:
@@ -311,10 +308,9 @@ def _draw(figure: Any, shown: Sequence[NewlyBad], kinds: Sequence[str]) -> None:
             ends = [beyond.ci_lower * week, beyond.ci_upper * week]
             axes.plot(ends, [place, place], color="#333333", linewidth=1)
     axes.axvline(0, color=PALETTE[4], linewidth=0.8)
-    axes.set_yticks(range(len(shown)), [each.segment for each in reversed(shown)])
+    names = [each.segment.replace("$", r"\$") for each in reversed(shown)]  # matplotlib would read mathematics
+    axes.set_yticks(range(len(shown)), names)
     axes.grid(axis="x")
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(
-        "loss per week beyond the rest's, shrunken\n(line: 95 % interval; grey: not confirmed)", loc="right"
-    )
+    axes.set_xlabel("loss per week beyond the rest's, shrunken\n(line: 95 % interval; red: a signal)", loc="right")
     axes.set_title("Where the new loss is")

@@ -51,19 +51,16 @@ class Listing:
             change = stats.difference(reference, current)
             beyond = rise(self.reference, self.current, bit, leaving_out=range(bit))
             per_week = current.n / weeks
-            shrunken = _shrink(beyond, prior)
             found.append(
                 NewlyBad(
                     conditions,
-                    current.n,
                     per_week,
                     reference,
                     current,
                     change,
                     stats.scaled(change, per_week),
                     beyond,
-                    shrunken,
-                    shrunken * per_week,
+                    _shrink(beyond, prior),
                     p_search[bit],
                     confirmations[bit],
                     p_confirmed[bit],
@@ -81,7 +78,6 @@ class Listing:
         found = [
             AlwaysHard(
                 conditions,
-                self.current.mean(bit).n,
                 self.reference.mean(bit),
                 self.current.mean(bit),
                 self.reference.against_rest(bit, leaving_out=range(first, bit)),

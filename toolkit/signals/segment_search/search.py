@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from toolkit import stats
@@ -20,7 +19,7 @@ from toolkit.metrics.query import Question
 from toolkit.signals.observation import CURRENT, REFERENCE, Observation
 from toolkit.signals.segment_search.conditions import Conditions, choose_conditions, describe
 from toolkit.signals.segment_search.cover import Overlaps, cover, sharpest
-from toolkit.signals.segment_search.days import CONFIRM_DAYS, SearchDays, name_days
+from toolkit.signals.segment_search.days import CONFIRM_DAYS, SearchDays
 from toolkit.signals.segment_search.evidence import DayPatterns, rise, widen_by_day
 from toolkit.signals.segment_search.found import SegmentSearch
 from toolkit.signals.segment_search.listing import Listing
@@ -66,11 +65,8 @@ def find_segments(
     """
     check_at_least("depth", depth, 1)
     check_at_least("fewest", fewest, 2)
-    window = observation.window
     nothing = SegmentSearch(
-        window=window.label,
-        first_day=window.start.date(),
-        last_day=(window.end - timedelta(days=1)).date(),
+        window=observation.window,
         metric=observation.model.loss,
         threshold=observation.metrics[observation.model.loss].practical_threshold,
     )
@@ -87,8 +83,7 @@ def find_segments(
         left_out=chosen.left_out,
         depth=depth,
         fewest=fewest,
-        searched=name_days(days.current_searched),
-        confirmed_on=name_days(days.current_kept),
+        confirmed_on=f"{days.current_kept[0]} … {days.current_kept[-1]}",
         total_per_week=_total(observation),
     )
     with Conjunctions(_question(source, observation, chosen), chosen.codings).kept(requests) as conjunctions:
@@ -133,7 +128,7 @@ def _question(source: Source, observation: Observation, chosen: Conditions) -> Q
 def _total(observation: Observation) -> stats.Estimate:
     cells, loss = observation.cells, observation.model.loss
     change = stats.difference(cells.estimate(loss, REFERENCE), cells.estimate(loss, CURRENT))
-    return stats.scaled(change, cells.total("labelled", CURRENT) / observation.weeks)
+    return stats.scaled(change, observation.labelled_per_week)
 
 
 def _look(
@@ -172,11 +167,11 @@ def _look(
         smallest_value=searched.threshold,
         most=_MOST_HARD,
     )
-    listed = [segments[pick.candidate] for pick in (*picks, *hard_picks)]
+    listed = [segments[pick] for pick in (*picks, *hard_picks)]
     if not listed:
         return searched
     prior = _prior(rises, by_day[:first_hard])
-    adjusted = [float(bad.adjusted[candidates[pick.candidate]]) for pick in picks]
+    adjusted = [float(bad.adjusted[candidates[pick]]) for pick in picks]
     listing = Listing.of(conjunctions.patterns(listed), days)
     described = [describe(segment, conjunctions.codings) for segment in listed]
     newly_bad = listing.newly_bad(described[: len(picks)], adjusted, prior, weeks=observation.weeks)

@@ -10,7 +10,7 @@ included.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -37,7 +37,7 @@ State = Literal["new", "returned", "ongoing", "acknowledged", "muted", "recovere
 _BY_PEOPLE = (ACKNOWLEDGED, MUTED)
 
 
-class Mark(NamedTuple):
+class SignalEvent(NamedTuple):
     """One thing that happened to a signal.
 
     Attributes
@@ -77,9 +77,9 @@ class Standing:
     since: datetime | None = None
     last_seen: datetime | None = None
     episode: int = 0
-    acknowledged: Mark | None = None
-    muted: Mark | None = None
-    looked_in: frozenset[int] = field(default_factory=frozenset)
+    acknowledged: SignalEvent | None = None
+    muted: SignalEvent | None = None
+    looked_in: frozenset[int] = frozenset()
 
     def state_found(self, as_of: datetime) -> State:
         """What the signal is in a report as of an instant that finds it; this is where it stood before."""
@@ -118,51 +118,49 @@ class SignalHistory:
     """Everything that happened to the signals of a model."""
 
     model: str
-    marks: tuple[Mark, ...]
+    events: tuple[SignalEvent, ...]
 
     def before(self, as_of: datetime) -> dict[str, Standing]:
         """Where each signal stands for a report at `as_of`: what was seen earlier, and what people had said by then.
 
         >>> from toolkit.windows import parse_instant
-        >>> seen = Mark(parse_instant("2013-05-01"), SEEN, "calibration")
+        >>> seen = SignalEvent(parse_instant("2013-05-01"), SEEN, "calibration")
         >>> history = SignalHistory("delay", (seen,))
         >>> sorted(history.before(parse_instant("2013-05-01"))), sorted(history.before(parse_instant("2013-05-02")))
         ([], ['calibration'])
         """
-        return fold_marks(mark for mark in self.marks if mark.at < as_of or (mark.at == as_of and _is_of_people(mark)))
+        return fold_events(
+            event for event in self.events if event.at < as_of or (event.at == as_of and _is_of_people(event))
+        )
 
     def at(self, as_of: datetime) -> dict[str, Standing]:
         """Where each signal stands at `as_of`, with all that was seen and said by then."""
-        return fold_marks(mark for mark in self.marks if mark.at <= as_of)
+        return fold_events(event for event in self.events if event.at <= as_of)
 
 
-def fold_marks(marks: Iterable[Mark]) -> dict[str, Standing]:
+def fold_events(events: Iterable[SignalEvent]) -> dict[str, Standing]:
     """Where each signal stands after what happened to it, in the order of the instants."""
     standings: dict[str, Standing] = {}
-    for mark in sorted(marks, key=lambda each: (each.at, _is_of_people(each))):
-        standings[mark.key] = _after(standings.get(mark.key, NEVER_SEEN), mark)
+    for event in sorted(events, key=lambda each: (each.at, _is_of_people(each))):
+        standings[event.key] = _after(standings.get(event.key, NEVER_SEEN), event)
     return standings
 
 
-def _after(before: Standing, mark: Mark) -> Standing:
-    if mark.kind == SEEN:
-        windows = frozenset() if mark.window_days is None else frozenset({mark.window_days})
+def _after(before: Standing, event: SignalEvent) -> Standing:
+    if event.kind == SEEN:
+        windows = frozenset() if event.window_days is None else frozenset({event.window_days})
         if before.active:
-            return _with(before, last_seen=mark.at, looked_in=before.looked_in | windows)
-        return Standing(True, mark.at, mark.at, before.episode + 1, None, before.muted, windows)
-    if mark.kind == RECOVERED:
-        return _with(before, active=False, acknowledged=None)
-    if mark.kind == ACKNOWLEDGED:
-        return _with(before, acknowledged=mark)
-    return _with(before, muted=mark)
+            return replace(before, last_seen=event.at, looked_in=before.looked_in | windows)
+        return Standing(True, event.at, event.at, before.episode + 1, None, before.muted, windows)
+    if event.kind == RECOVERED:
+        return replace(before, active=False, acknowledged=None)
+    if event.kind == ACKNOWLEDGED:
+        return replace(before, acknowledged=event)
+    return replace(before, muted=event)
 
 
-def _with(standing: Standing, **changes: Any) -> Standing:
-    return Standing(**vars(standing) | changes)
-
-
-def _is_of_people(mark: Mark) -> bool:
-    return mark.kind in _BY_PEOPLE
+def _is_of_people(event: SignalEvent) -> bool:
+    return event.kind in _BY_PEOPLE
 
 
 def load_history(workspace: Workspace, model: str) -> SignalHistory:
@@ -187,7 +185,7 @@ def read_history(ledger: Ledger, model: str, *, last: int | None = None) -> Sign
         if entry.subject.startswith(prefix) and (last is None or entry.sequence <= last)
     ]
     entries.sort(key=lambda entry: entry.sequence)
-    return SignalHistory(model, tuple(_read_mark(entry, prefix) for entry in entries))
+    return SignalHistory(model, tuple(_read_event(entry, prefix) for entry in entries))
 
 
 def subject_of(model: str, key: str) -> str:
@@ -195,10 +193,10 @@ def subject_of(model: str, key: str) -> str:
     return f"{model}/{key}"
 
 
-def _read_mark(entry: Entry, prefix: str) -> Mark:
+def _read_event(entry: Entry, prefix: str) -> SignalEvent:
     data: Mapping[str, Any] = entry.data
     people = entry.kind in _BY_PEOPLE
-    return Mark(
+    return SignalEvent(
         entry.effective_at,
         entry.kind,
         entry.subject.removeprefix(prefix),
