@@ -25,6 +25,7 @@ from toolkit.metrics.profiles import (
     collection,
     reference,
     reference_edges,
+    streaming,
 )
 from toolkit.metrics.query import Population
 from toolkit.windows import Window
@@ -144,12 +145,12 @@ def test_what_the_engine_counts_is_what_counting_each_row_gives(workspace, event
 
 
 @pytest.mark.slow
-def test_days_counted_together_or_in_short_runs_and_columns_in_bundles_give_the_same(
+def test_days_counted_together_or_in_short_runs_and_in_small_batches_give_the_same(
     workspace, monkeypatch, tmp_path
 ) -> None:
     edges = edges_of(workspace)
     together = collect(workspace, edges)
-    monkeypatch.setattr("toolkit.metrics.profiles.counting.MOST_SUMS", 30)
+    monkeypatch.setattr(streaming, "BATCH_ROWS", 2_048)
     alone = copy_of(workspace, tmp_path)
     assert collect(alone, edges, run_rows=300).cells == together.cells
 

@@ -32,6 +32,7 @@ from toolkit.metrics.profiles.requests import (
     requests_of,
     text_of,
 )
+from toolkit.metrics.profiles.streaming import codes_of
 from toolkit.metrics.query import Population, Question
 from toolkit.windows import Window, parse_instant, start_of_day
 
@@ -54,11 +55,6 @@ class Word(NamedTuple):
     def codes(self) -> list[int]:
         """How many codes each column has."""
         return [codes_of(edges) for edges in self.edges]
-
-
-def codes_of(edges: ColumnEdges) -> int:
-    """The codes of a column: one per cell, one for unseen values, and one for missing ones."""
-    return edges.size + 2
 
 
 def pack(edges: Iterable[ColumnEdges]) -> list[Word]:
@@ -242,7 +238,8 @@ class _Day:
         from pyarrow import parquet
 
         self.edges, self.words, self.types = edges, pack(edges.values()), types
-        self.file = parquet.ParquetFile(path)
+        texts = [name for name in parquet.read_schema(path).names if name == "version" or name.startswith("by_")]
+        self.file = parquet.ParquetFile(path, read_dictionary=texts)
         self.chosen = self._choose(population)
 
     def profiles(self, segment: int | None) -> Iterator[tuple[str, Profile]]:
@@ -289,7 +286,7 @@ class _Day:
 
     def _texts(self, name: str) -> tuple[list[str], Any]:
         """The different texts of a column, and which of them each row has."""
-        coded = self.file.read([name])[name].combine_chunks().dictionary_encode()
+        coded = self.file.read([name])[name].unify_dictionaries().combine_chunks()
         return coded.dictionary.to_pylist(), coded.indices.to_numpy()
 
     def _values(self, name: str) -> tuple[list[str], Any]:

@@ -7,14 +7,16 @@ from datetime import date, datetime
 from typing import Any
 
 from toolkit.data import ModelDefinition, Source
+from toolkit.data.connections import EMBEDDED
 from toolkit.data.days import day_runs, window_of_days
 from toolkit.metrics.daily import day_fingerprints
 from toolkit.metrics.profiles.column_types import Types, types_by_day
-from toolkit.metrics.profiles.counting import Counting, Place
+from toolkit.metrics.profiles.counting import Counting
 from toolkit.metrics.profiles.edges import ColumnEdges
 from toolkit.metrics.profiles.profile import Profile
 from toolkit.metrics.profiles.profile_days import ProfileKey, Profiles
-from toolkit.metrics.profiles.requests import facts_of, profile_question, requests_of
+from toolkit.metrics.profiles.requests import Place, facts_of, profile_question, requests_of
+from toolkit.metrics.profiles.streaming import Streaming
 from toolkit.metrics.query import Population, Question
 
 RUN_ROWS = 5_000_000
@@ -87,8 +89,14 @@ def _count(
 ) -> dict[str, dict[Place, Profile]]:
     """The profiles of a run of days; none for a day whose rows were all left out."""
     requests = requests_of(question, window_of_days(run[0], run[-1]))
-    counting = Counting.of(requests, run, [edges[name] for name in sorted(edges)], question.segments)
-    profiles = counting.run(lambda query: question.source.execute(query, reading=question.reading))
+    source, wanted = question.source, [edges[name] for name in sorted(edges)]
+    connection = source.opened("predictions").connection
+    if connection.engine == EMBEDDED:
+        streaming = Streaming.of(requests, run, wanted, question.segments)
+        profiles = streaming.run(connection, question.reading)
+    else:
+        counting = Counting.of(requests, run, wanted, question.segments)
+        profiles = counting.run(lambda query: source.execute(query, reading=question.reading))
     found: dict[str, dict[Place, Profile]] = {day: {} for day in run}
     for place, profile in profiles.items():
         found[place.day][place] = _as_it_was(profile, types[place.day])

@@ -1,4 +1,4 @@
-"""How the engine counts values by day and cell: one row of sums for all numbers, and few groups for texts.
+"""How an engine of its own counts values by day and cell: a row of sums for all numbers, and few groups for texts.
 
 A number is compared with its edges, and the engine adds up how often it was at most each of them: the cheapest that an
 engine does per edge. Texts are grouped by their values first, several columns of few values together, and only the
@@ -10,16 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from toolkit.data.connections import EMBEDDED
 from toolkit.data.days import window_of_days
 from toolkit.metrics.kinds import ALL, segment_value
 from toolkit.metrics.profiles.edges import ColumnEdges
 from toolkit.metrics.profiles.profile import ColumnCounts, Profile
-from toolkit.metrics.profiles.requests import TIME, fits, text_of
+from toolkit.metrics.profiles.requests import TIME, Place, fits, text_of
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -33,14 +31,6 @@ MOST_GROUPS = 4_096
 
 _OWN, _TAIL, _UNSEEN, _MISSING = range(4)
 """What a text may be: one with a cell of its own, another of the reference's, a new one, none."""
-
-
-class Place(NamedTuple):
-    """Which requests of a population a profile is of: an ISO day, and a segment's value ("" for all requests)."""
-
-    day: str
-    segment: str
-    value: str
 
 
 @dataclass(frozen=True)
@@ -96,7 +86,7 @@ class Counting:
         requests = self.requests
         sums = {"rows": requests.count()}
         for at, edges in enumerate(bundle):
-            own = _sums_of(requests[edges.column], edges, self._engine)
+            own = _sums_of(requests[edges.column], edges)
             sums |= {f"c{at}_{name}": each for name, each in own.items()}
         return ibis.union(
             *(_placed(requests.group_by(**self._keys(split)).aggregate(**sums), split) for split in self._splits)
@@ -116,7 +106,7 @@ class Counting:
         keys = [name for name in given.columns if name not in names]
         groups = given.group_by(*keys, *names).aggregate(rows=given.count())
         for name, edges in zip(names, bundle, strict=True):
-            groups = _with_state(groups, name, edges, self._engine)
+            groups = _with_state(groups, name, edges)
         states = [name.replace("text", "state") for name in names]
         return _placed(groups.group_by(*keys, *states, *names).aggregate(rows=groups["rows"].sum()), split)
 
@@ -144,12 +134,6 @@ class Counting:
     @property
     def _splits(self) -> list[str]:
         return [ALL, *self.segments]
-
-    @cached_property
-    def _engine(self) -> str:
-        """What Ibis calls the engine; it finds that out by going through the whole expression."""
-        name: str = self.requests.get_backend().name
-        return name
 
 
 def _bundles(numbers: Sequence[ColumnEdges]) -> Iterator[tuple[ColumnEdges, ...]]:
@@ -191,22 +175,7 @@ def _placed(groups: ir.Table, split: str) -> ir.Table:
     return groups.select(*rest, segment=ibis.literal(split), value=value)
 
 
-def _count_true(condition: Any, engine: str) -> Any:
-    """How often a condition holds: DuckDB counts in a third of the time in which it adds up ones."""
-    return _count_if()(condition) if engine == EMBEDDED else condition.sum()
-
-
-@cache
-def _count_if() -> Any:
-    import ibis
-
-    def count_if(condition: bool) -> int:
-        raise NotImplementedError  # the engine's own
-
-    return ibis.udf.agg.builtin(count_if, signature=(("boolean",), "int64"))
-
-
-def _sums_of(column: Any, edges: ColumnEdges, engine: str) -> dict[str, Any]:
+def _sums_of(column: Any, edges: ColumnEdges) -> dict[str, Any]:
     import ibis
 
     if edges.kind == "presence":
@@ -219,7 +188,7 @@ def _sums_of(column: Any, edges: ColumnEdges, engine: str) -> dict[str, Any]:
     else:
         conditions = {f"is_{i}": number == float(value) for i, value in enumerate(edges.values)}
     ends = {"least": number.min(), "most": number.max()} if edges.is_constant_number else {}
-    return {"n": number.count(), **{name: _count_true(each, engine) for name, each in conditions.items()}, **ends}
+    return {"n": number.count(), **{name: each.sum() for name, each in conditions.items()}, **ends}
 
 
 def _read_sums(edges: ColumnEdges, rows: int, row: Mapping[str, Any], prefix: str) -> ColumnCounts:
@@ -235,7 +204,7 @@ def _read_sums(edges: ColumnEdges, rows: int, row: Mapping[str, Any], prefix: st
     return ColumnCounts(edges, counts, n - sum(counts), rows - n, *ends)
 
 
-def _with_state(groups: ir.Table, name: str, edges: ColumnEdges, engine: str) -> ir.Table:
+def _with_state(groups: ir.Table, name: str, edges: ColumnEdges) -> ir.Table:
     """Groups in which a text without a cell of its own is "", with `state_<i>`, which says what it was."""
     import ibis
 
@@ -243,7 +212,7 @@ def _with_state(groups: ir.Table, name: str, edges: ColumnEdges, engine: str) ->
     rest: Any = ibis.literal(not edges.knows_all)
     if edges.tail:
         # Joined, because engines go through a list value by value.
-        known = _table_of(edges.tail, engine)
+        known = _table_of(edges.tail)
         groups = groups.left_join(known, text == known["known"])
         text, rest = groups[name], groups["known"].notnull()
     own = text.isin(edges.values).fill_null(False) if edges.values else ibis.literal(False)
@@ -252,12 +221,10 @@ def _with_state(groups: ir.Table, name: str, edges: ColumnEdges, engine: str) ->
     return groups.select(*others, **{name: own.ifelse(text, ""), name.replace("text", "state"): state.cast("int16")})
 
 
-def _table_of(texts: Sequence[str], engine: str) -> ir.Table:
-    """Texts as a table with one column, `known`: handed to DuckDB, in the query of an engine that only reads."""
+def _table_of(texts: Sequence[str]) -> ir.Table:
+    """Texts as a table with one column, `known`, in the query itself: the engine may only read."""
     import ibis
 
-    if engine == EMBEDDED:
-        return ibis.memtable({"known": list(texts)}, schema={"known": "string"})
     return ibis.array(list(texts)).unnest().name("known").as_table()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.data import LABEL, ModelDefinition, Source
 from toolkit.metrics.query import Population, Question
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from toolkit.metrics.profiles.edges import ColumnEdges, Kind
 
 TIME = "occurred_at"
+
+
+class Place(NamedTuple):
+    """Which requests of a population a profile is of: an ISO day, and a segment's value ("" for all requests)."""
+
+    day: str
+    segment: str
+    value: str
 
 
 def profile_question(

@@ -1,0 +1,267 @@
+"""How requests that the embedded engine reads are counted: it filters and joins, and hands columns over in batches.
+
+The engine works in this process, so a batch is at hand without a copy, and numpy compares one with an edge in a fourth
+of the time that the engine takes. One batch is held at a time, however many requests there are. The counts are those of
+`counting`, which asks other engines for sums.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from toolkit.data.days import window_of_days
+from toolkit.metrics.kinds import ALL, segment_value
+from toolkit.metrics.profiles.edges import ColumnEdges
+from toolkit.metrics.profiles.profile import ColumnCounts, Profile
+from toolkit.metrics.profiles.requests import TIME, Place, fits, text_of
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from toolkit.data.connections import Connection
+
+BATCH_ROWS = 61_440
+"""Requests that are held at once: their numbers of one column fit in a processor's cache."""
+
+
+class Group(NamedTuple):
+    """The places of some rows in one segmentation, and which of them each row has; None: all are of the only one."""
+
+    places: list[Place]
+    of_row: Any
+
+    def tabulate(self, found: Any, width: int) -> Any:
+        """How many rows of each place have each of `width` codes."""
+        import numpy as np
+
+        if self.of_row is None:
+            return np.bincount(found, minlength=width)[None, :]
+        many = len(self.places)
+        return np.bincount(self.of_row * np.int64(width) + found, minlength=many * width).reshape(many, width)
+
+    def sizes(self, rows: int) -> list[int]:
+        """How many of `rows` each place has."""
+        import numpy as np
+
+        return [rows] if self.of_row is None else np.bincount(self.of_row, minlength=len(self.places)).tolist()
+
+
+@dataclass
+class Tally:
+    """What was counted of one place so far.
+
+    Attributes
+    ----------
+    rows: its requests.
+    counts: by column how many have each code, see `codes`.
+    ends: the smallest and the largest value of a column whose reference had one single number.
+    """
+
+    rows: int
+    counts: list[Any]
+    ends: dict[int, tuple[float, float]] = field(default_factory=dict)
+
+    def widen(self, at: int, least: float, most: float) -> None:
+        """Note the ends of more values of a column."""
+        low, high = self.ends.get(at, (math.inf, -math.inf))
+        self.ends[at] = (min(low, least), max(high, most))
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """What is to be counted of some requests; the fields are those of `Counting`, but for `edges`: in one sequence."""
+
+    requests: ir.Table
+    days: tuple[str, ...]
+    edges: tuple[ColumnEdges, ...]
+    segments: tuple[str, ...]
+
+    @classmethod
+    def of(cls, requests: ir.Table, days: Sequence[str], edges: Iterable[ColumnEdges], segments: Sequence[str]) -> Self:
+        """The counting of those columns that are there with a type that still fits their edges."""
+        types = requests.schema()
+        fitting = [each for each in edges if each.column in types and fits(each, types[each.column])]
+        return cls(requests, tuple(days), tuple(fitting), tuple(segments))
+
+    def run(self, connection: Connection, reading: str) -> dict[Place, Profile]:
+        """The profiles by day, segment and value, but for the types of their columns."""
+        tallies: dict[Place, Tally] = connection.run(reading, lambda: self._count(connection.backend))
+        return {place: self._profile(tallies[place]) for place in sorted(tallies)}
+
+    def _count(self, backend: Any) -> dict[Place, Tally]:
+        tallies: dict[Place, Tally] = {}
+        for batch in self._batches(backend):
+            for day, piece in self._pieces(batch):
+                self._add(tallies, piece, list(self._groups(day, piece)))
+        return tallies
+
+    def _add(self, tallies: dict[Place, Tally], piece: Any, groups: Sequence[Group]) -> None:
+        for group in groups:
+            for place, rows in zip(group.places, group.sizes(piece.num_rows), strict=True):
+                if place not in tallies:
+                    tallies[place] = self._nothing()
+                tallies[place].rows += rows
+        for at, edges in enumerate(self.edges):
+            values = piece.column(f"value_{at}").to_numpy(zero_copy_only=False)
+            for group, counted in zip(groups, _counted(values, edges, groups), strict=True):
+                for place, counts in zip(group.places, counted, strict=True):
+                    tallies[place].counts[at] += counts
+                if edges.is_constant_number:
+                    for place, ends in zip(group.places, _ends(values, group), strict=True):
+                        tallies[place].widen(at, *ends)
+
+    def _batches(self, backend: Any) -> Iterator[Any]:
+        """Arrow batches with `time`, `value_<i>` of each column, and `by_<i>` of each segment."""
+        import duckdb
+
+        with self._known(backend) as known:
+            # Ibis 12 asks DuckDB 2 for batches by a name that is gone.
+            answer = backend.con.sql(backend.compile(self._rows(known))).to_arrow_reader(BATCH_ROWS)
+            try:
+                yield from answer
+            except OSError as err:  # Arrow's name for what the engine said while it was reading
+                raise duckdb.Error(str(err)) from err
+
+    @contextmanager
+    def _known(self, backend: Any) -> Iterator[dict[int, ir.Table]]:
+        """By column of texts the table of those that the reference had, each with its cell."""
+        import pyarrow as pa
+
+        tables = {}
+        for at, each in enumerate(self.edges):
+            if each.kind == "category":
+                names = pa.array([*each.values, *each.tail], "string")
+                cells = pa.array([*range(len(each.values)), *[len(each.values)] * len(each.tail)], "int32")
+                backend.con.register(f"profile_texts_{at}", pa.table({f"known_{at}": names, f"cell_{at}": cells}))
+                tables[at] = backend.table(f"profile_texts_{at}")
+        try:
+            yield tables
+        finally:
+            for at in tables:
+                backend.con.unregister(f"profile_texts_{at}")
+
+    def _rows(self, known: dict[int, ir.Table]) -> ir.Table:
+        requests = self.requests
+        values = {f"value_{at}": _value(requests[each.column], each) for at, each in enumerate(self.edges)}
+        by = {f"by_{at}": segment_value(requests[segment]) for at, segment in enumerate(self.segments)}
+        rows = requests.select(time=requests[TIME], **values, **by)
+        names = rows.columns
+        for at, texts in known.items():
+            rows = rows.left_join(texts, rows[f"value_{at}"] == texts[f"known_{at}"])
+        coded = {f"value_{at}": _text_code(rows, self.edges[at], at) for at in known}
+        return rows.select(**{name: coded.get(name, rows[name]) for name in names})
+
+    def _pieces(self, batch: Any) -> Iterator[tuple[str, Any]]:
+        """A batch by day: tables and files are in the order of time more often than not, and cut without a copy."""
+        import numpy as np
+
+        ends = [window_of_days(day, day).end.replace(tzinfo=None) for day in self.days[:-1]]
+        times = batch.column("time").to_numpy(zero_copy_only=False)
+        days = np.searchsorted(np.array(ends, dtype="datetime64[us]"), times, side="right")
+        if (days[1:] < days[:-1]).any():
+            order = np.argsort(days, kind="stable")
+            batch, days = batch.take(order), days[order]
+        cuts = [0, *(np.flatnonzero(days[1:] > days[:-1]) + 1).tolist(), len(days)]
+        for first, end in pairwise(cuts):
+            if first < end:
+                yield self.days[days[first]], batch.slice(first, end - first)
+
+    def _groups(self, day: str, piece: Any) -> Iterator[Group]:
+        yield Group([Place(day, ALL, "")], None)
+        for at, segment in enumerate(self.segments):
+            texts = piece.column(f"by_{at}").dictionary_encode()
+            yield Group(
+                [Place(day, segment, value) for value in texts.dictionary.to_pylist()], texts.indices.to_numpy()
+            )
+
+    def _nothing(self) -> Tally:
+        import numpy as np
+
+        return Tally(0, [np.zeros(codes_of(each), dtype="int64") for each in self.edges])
+
+    def _profile(self, tally: Tally) -> Profile:
+        columns = {}
+        for at, edges in enumerate(self.edges):
+            *counts, unseen, missing = tally.counts[at].tolist()
+            least, most = tally.ends.get(at, (math.inf, -math.inf))
+            ends = (least, most) if least <= most else (None, None)
+            columns[edges.column] = ColumnCounts(edges, tuple(counts), unseen, missing, *ends)
+        return Profile(tally.rows, dict(sorted(columns.items())), {})
+
+
+def codes_of(edges: ColumnEdges) -> int:
+    """The codes of a column: one per cell, one for unseen values, and one for missing ones."""
+    return edges.size + 2
+
+
+def codes(values: Any, edges: ColumnEdges) -> Any:
+    """The code of each value of a column: that of its cell, or `size` when it is unseen, or `size + 1` when missing.
+
+    `values` are as `Streaming` reads them: numbers as floats, NaN when missing; of texts and truths the codes
+    themselves; of other columns whether there is none.
+    """
+    import numpy as np
+
+    if edges.kind == "category":
+        return values
+    unseen, missing = edges.size, edges.size + 1
+    own = np.min_scalar_type(missing)
+    if edges.kind == "presence":
+        return values.astype(own) * own.type(missing)
+    numbers = edges.kind == "number"
+    # What is at most no edge is in the last bin, as what equals no value is unseen.
+    found = np.full(len(values), unseen - numbers, dtype=own)
+    if numbers:
+        for edge in edges.edges:
+            found -= values <= edge
+    else:
+        for cell, value in enumerate(edges.values):
+            found -= (values == float(value)) * own.type(unseen - cell)
+    found += np.isnan(values) * own.type(missing - unseen + numbers)
+    return found
+
+
+def _counted(values: Any, edges: ColumnEdges, groups: Sequence[Group]) -> list[Any]:
+    """For each group how many rows of each place have each code."""
+    import numpy as np
+
+    if edges.kind == "number" and len(groups) == 1:
+        # Where all rows are of one place, counting needs no codes.
+        up_to = [np.count_nonzero(values <= edge) for edge in (*edges.edges, math.inf)]
+        return [[np.array([*np.diff(up_to, prepend=0), 0, len(values) - up_to[-1]])]]
+    found, width = codes(values, edges), codes_of(edges)
+    return [group.tabulate(found, width) for group in groups]
+
+
+def _ends(values: Any, group: Group) -> Iterator[tuple[float, float]]:
+    """The smallest and the largest number of each place, inf and -inf when it has none."""
+    import numpy as np
+
+    at = 0 if group.of_row is None else group.of_row
+    least, most = np.full(len(group.places), math.inf), np.full(len(group.places), -math.inf)
+    np.fmin.at(least, at, values if group.of_row is not None else np.fmin.reduce(values))
+    np.fmax.at(most, at, values if group.of_row is not None else np.fmax.reduce(values))
+    yield from zip(least.tolist(), most.tolist(), strict=True)
+
+
+def _value(column: Any, edges: ColumnEdges) -> Any:
+    """What of a column is read: numbers and texts, of others whether there is none."""
+    if edges.kind == "presence":
+        return column.isnull()
+    return text_of(column) if edges.kind == "category" else column.cast("float64")
+
+
+def _text_code(rows: ir.Table, edges: ColumnEdges, at: int) -> Any:
+    """The code of a text that was joined with those that are known."""
+    import ibis
+
+    unknown = edges.size if edges.knows_all else edges.place_of_unknown
+    cell = rows[f"cell_{at}"]
+    return ibis.cases((rows[f"value_{at}"].isnull(), edges.size + 1), (cell.isnull(), unknown), else_=cell).cast(
+        "int32"
+    )
