@@ -96,6 +96,29 @@ def number_row(value: Value, reason: str, *, key: str, statistic: str, **where: 
     )
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What the history of a source says about its next estimates of a quantity.
+
+    Attributes
+    ----------
+    source: whom estimates come from, such as `person/Ada` or `detector/calibration`.
+    quantity: what is estimated: `value` or `effort`.
+    bias: what is realised for 1 estimated. spread: how many times as wide, in logarithms, its ranges should be.
+    n: closed items that both rest on; both are shrunken towards 1, the more the fewer there are.
+    """
+
+    source: str
+    quantity: Literal["value", "effort"]
+    bias: float
+    spread: float
+    n: int
+
+    def to_dict(self) -> dict[str, Value]:
+        """The correction as JSON types."""
+        return asdict(self)
+
+
 @runtime_checkable
 class Record(Protocol):
     """What `reports.save` accepts: anything that gives rows and pictures."""

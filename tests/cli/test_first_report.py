@@ -45,5 +45,5 @@ def test_own_csv_files_become_a_published_report_that_finds_what_is_in_them(tmp_
     (report,) = tmp_path.glob("*/reports/triage/*/v0001")
     assert (report / "report.html").is_file()
     rows = json.loads((report / "results.json").read_text(encoding="utf-8"))["rows"]
-    titles = [row["value"] for row in rows if row["record"] == "candidates" and row["statistic"] == "title"]
+    titles = [row["value"] for row in rows if row["record"] == "backlog" and row["statistic"] == "title"]
     assert titles[0] == "Find why region=south loses more than elsewhere"

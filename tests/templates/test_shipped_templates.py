@@ -106,14 +106,15 @@ def test_everything_verifies(workspace, published):
     assert verify_all(workspace) == ()
 
 
-def test_triage_resolves_model_and_instant(triage):
+def test_triage_resolves_model_and_instant(workspace, triage):
     manifest = triage[0].manifest
     assert str(triage[0].reference) == "triage/delay@1"
     assert manifest["parameters"] == {"model": "delay", "as_of": "2014-01-01T00:00:00Z", "window_days": 28}
     read = {source["table"] for source in manifest["sources"]}
     assert read == {"predictions", "outcomes", "deployments", "incidents"}  # the last two for hints
     used = {definition["path"] for definition in manifest["definitions"]}
-    assert used == {"toolkit.toml", "metrics.yml", "models/delay.yml", "objectives.yml", "teams.yml"}
+    work = {f"{folder}/{key}.yml" for folder in ("debt", "ideas") for key in workspace.keys(folder)}
+    assert used == {"toolkit.toml", "metrics.yml", "models/delay.yml", "objectives.yml", "teams.yml"} | work
     assert manifest["privacy"]["outcome"] == "passed"
 
 

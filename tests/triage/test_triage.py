@@ -8,10 +8,10 @@ from made_signals import signal
 
 from conftest import TEAMS, make_events, write_workspace
 from toolkit.data import load_model, open_source
-from toolkit.errors import DefinitionError, Skipped
+from toolkit.errors import DefinitionError
 from toolkit.signals import calibration, metric_changes, observe, segment_losses
 from toolkit.signals.signal import Kind
-from toolkit.triage import candidates, fit_capacity, load_teams
+from toolkit.triage import candidates, load_teams
 
 
 def rank(workspace):
@@ -49,27 +49,6 @@ def test_no_signal_no_candidate(small):
     ranked = rank(small.workspace)
     assert ranked.ranked == ()
     assert ranked.text == "No signal asks for work: nothing changed beyond its practical threshold."
-
-
-def test_what_fits(drifted, ranked):
-    fit = fit_capacity(ranked, load_teams(drifted), model="small")
-    first, *others = fit.fits[0].placements
-    assert (first.place, first.effort.likely) == ("fits", 3)
-    assert {item.place for item in others} == {"effort not estimated"}
-    assert fit.text.startswith("Flow can take on 5 days in 14: recalibrate the scores (3 days).")
-
-
-def test_what_does_not_fit(drifted, ranked):
-    (drifted.root / "teams.yml").write_text(TEAMS.replace("capacity_days: 5", "capacity_days: 2.5"))
-    fit = fit_capacity(ranked, load_teams(drifted), model="small")
-    assert fit.fits[0].placements[0].place == "does not fit"
-    assert fit.fits[0].used_days == 0
-
-
-def test_a_model_nobody_answers_for(drifted, ranked):
-    with pytest.raises(Skipped) as caught:
-        fit_capacity(ranked, load_teams(drifted), model="other")
-    assert str(caught.value) == "no team in teams.yml answers for model 'other'; add it to a team's models"
 
 
 def test_an_effort_out_of_order(drifted):

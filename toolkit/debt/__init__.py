@@ -1,5 +1,6 @@
 """Debt as a product: what is owed, by whom, until when, at what cost, and where in the code it is met most."""
 
+from toolkit.debt.backlog import backlog_items
 from toolkit.debt.hotspots import FileChanges, Hotspots, hotspots, mine
 from toolkit.debt.items import DayRange, DebtItem, load_items
 from toolkit.debt.ranges import BreakEven, Total
@@ -16,6 +17,7 @@ __all__ = [
     "Register",
     "Total",
     "Waiting",
+    "backlog_items",
     "hotspots",
     "load_items",
     "mine",

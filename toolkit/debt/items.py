@@ -47,6 +47,9 @@ class DebtItem(Definition):
         default=None, description="person-days that it costs in each month in which it stays"
     )
     evidence: tuple[str, ...] = Field(default=(), description="references: reports, experiments, pages, tickets")
+    signals: tuple[str, ...] = Field(
+        default=(), description="keys of the signals that it causes, as reports and 'toolkit signal list' show them"
+    )
     paths: tuple[str, ...] = Field(
         default=(), description="globs of the files it lies in, from the top of the repository; ** crosses folders"
     )

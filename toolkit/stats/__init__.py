@@ -75,6 +75,7 @@ from toolkit.stats.estimate import (
     scaled,
     two_sided_p,
 )
+from toolkit.stats.estimation_errors import EstimationError, estimation_error
 from toolkit.stats.events import MEDIAN_METHOD, event_rate, median_duration
 from toolkit.stats.gains import NEAR, lift_at_share
 from toolkit.stats.heterogeneity import Heterogeneity, against_the_rest, heterogeneity
@@ -124,6 +125,16 @@ from toolkit.stats.prediction_powered import (
 from toolkit.stats.proportions import difference_of_proportions, proportion
 from toolkit.stats.quantile_differences import QuantileSample, compare_quantiles, fewest_rows, share_error
 from toolkit.stats.quantiles import quantile, quantile_from_ends, reach_series, woodruff_shares
+from toolkit.stats.rank_probabilities import (
+    RankProbabilities,
+    RankStability,
+    Regret,
+    expected_regret,
+    rank_probabilities,
+    rank_stability,
+    regret,
+    tiers,
+)
 from toolkit.stats.rate_comparisons import burst_size, compare_rates
 from toolkit.stats.ratios import difference_of_ratios, from_influence, ratio
 from toolkit.stats.recalibration import CELL_WIDTH, POWERS, Recalibration, logit_powers, recalibration
@@ -151,6 +162,7 @@ from toolkit.stats.series import (
 )
 from toolkit.stats.shrinkage import EffectPrior, fit_effects
 from toolkit.stats.spending import SPENDING, Sides, spent_alpha
+from toolkit.stats.spreads import DRAWS, ShrunkenSpreads, Spread, draw_spreads, shrink_spreads
 from toolkit.stats.term_odds import TermOdds, weighted_log_odds
 from toolkit.stats.transport import binned_wasserstein, standard_deviation, wasserstein
 from toolkit.stats.trends import Trend, trend
@@ -174,6 +186,7 @@ __all__ = [
     "BURN_RULES",
     "CELL_WIDTH",
     "CONFIDENCE",
+    "DRAWS",
     "ECE_METHOD",
     "FEWEST_LABELS",
     "FEWEST_MISSES",
@@ -200,6 +213,7 @@ __all__ = [
     "Effects",
     "ErrorPerformance",
     "Estimate",
+    "EstimationError",
     "Exhaustion",
     "GroupSums",
     "Guard",
@@ -216,15 +230,20 @@ __all__ = [
     "PowerDesign",
     "PsiTest",
     "QuantileSample",
+    "RankProbabilities",
+    "RankStability",
     "Recalibration",
+    "Regret",
     "RiskProcess",
     "RobustZ",
     "SampleRatio",
     "ScorePerformance",
     "SegmentShift",
     "SeriesNoise",
+    "ShrunkenSpreads",
     "Sides",
     "Sizing",
+    "Spread",
     "TermOdds",
     "Trend",
     "TwoSamples",
@@ -274,13 +293,16 @@ __all__ = [
     "difference",
     "difference_of_proportions",
     "difference_of_ratios",
+    "draw_spreads",
     "drift_for_power",
     "equivalent",
     "error_performance",
+    "estimation_error",
     "even_labelling_p",
     "event_rate",
     "ewma",
     "expected_calibration_error",
+    "expected_regret",
     "false_alarm_band",
     "fewest_rows",
     "fit_effects",
@@ -337,9 +359,12 @@ __all__ = [
     "psi_test",
     "quantile",
     "quantile_from_ends",
+    "rank_probabilities",
+    "rank_stability",
     "ratio",
     "reach_series",
     "recalibration",
+    "regret",
     "relative_lift",
     "rise_beyond_rest",
     "risk_process",
@@ -359,11 +384,13 @@ __all__ = [
     "share_posterior",
     "share_shift",
     "shares_differ_p",
+    "shrink_spreads",
     "spent_alpha",
     "standard_deviation",
     "stands_out",
     "step_penalty",
     "studentized",
+    "tiers",
     "time_to_exhaustion",
     "total_variation",
     "trend",

@@ -127,12 +127,12 @@ def candidates(*stages: Stage) -> Candidates:
     grouped = [group.signals[0] for stage in stages if isinstance(stage, SignalGroups) for group in stage.groups]
     single = (signal for stage in stages if not isinstance(stage, SignalGroups) for signal in stage.signals)
     signals = [*grouped, *sorted(single, key=_order)]
-    return Candidates(
-        tuple(
-            Candidate(rank, _TITLES[signal.kind].format(name=signal.name), signal)
-            for rank, signal in enumerate(signals, start=1)
-        )
-    )
+    return Candidates(tuple(Candidate(rank, title_of(signal), signal) for rank, signal in enumerate(signals, start=1)))
+
+
+def title_of(signal: Signal) -> str:
+    """What a signal asks for, in a few words."""
+    return _TITLES[signal.kind].format(name=signal.name)
 
 
 def _order(signal: Signal) -> tuple[float, bool, float, str]:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from toolkit.checks import unknown_name_message
 from toolkit.errors import DefinitionError
-from toolkit.triage.ranges import Range
+from toolkit.triage.ranges import Value
 from toolkit.triage.teams import Effort, load_teams
 from toolkit.workspace import Day, Definition, Problem, Workspace
 
 IDEAS_FOLDER = "ideas"
-
-
-class Value(Range):
-    """What a piece of work is worth in a week, as its owner gave it: a range, the likely value, and the unit."""
-
-    low: float = Field(description="it is hardly less than this; below 0 when it may do harm")
-    likely: float = Field(description="the most likely value")
-    high: float = Field(description="it is hardly more than this")
-    unit: str = Field(min_length=1, description="what is counted, such as EUR or hours of delay")
 
 
 class IdeaDefinition(Definition):
@@ -38,13 +29,28 @@ class IdeaDefinition(Definition):
     model: str = Field(description="key of the model that it improves, in models/")
     description: str = Field(min_length=1, description="what would be done, and why it should help")
     evidence: tuple[str, ...] = Field(default=(), description="references: reports, experiments, pages, tickets")
+    signals: tuple[str, ...] = Field(
+        default=(),
+        description="keys of the signals that it would settle, as 'toolkit signal list' shows them",
+    )
     value_per_week: Value | None = Field(default=None, description="what it is worth in a week, once it is done")
+    risk_per_week: Value | None = Field(
+        default=None, description="what the risk that it takes away costs in a week: its probability times the damage"
+    )
     effort_days: Effort | None = Field(default=None, description="person-days of work")
     confidence: float | None = Field(
         default=None, ge=0, le=1, description="the owner's probability that it works at all, 0 to 1"
     )
     deadline: Day | None = Field(default=None, description="the day after which it is of no use, as 2030-01-31")
+    must_do: bool = Field(default=False, description="it has to be done by its deadline, whatever it is worth")
     depends_on: tuple[str, ...] = Field(default=(), description="keys of the ideas that must be done before")
+    excludes: tuple[str, ...] = Field(default=(), description="keys of the ideas of which only one is to be done")
+
+    @model_validator(mode="after")
+    def _has_its_day(self) -> Self:
+        if self.must_do and self.deadline is None:
+            raise ValueError("must_do is true, so deadline is needed: the day by which it has to be done")
+        return self
 
 
 def load_ideas(workspace: Workspace) -> dict[str, IdeaDefinition]:
@@ -64,10 +70,14 @@ def load_ideas(workspace: Workspace) -> dict[str, IdeaDefinition]:
             problems.append(Problem(["team"], f"team: {unknown_name_message(idea.team, teams, noun='team')}"))
         if idea.model not in models:
             problems.append(Problem(["model"], f"model: {unknown_name_message(idea.model, models, noun='model')}"))
-        for index, other in enumerate(idea.depends_on):
-            if other not in ideas:
-                unknown = unknown_name_message(other, ideas, noun="idea")
-                problems.append(Problem(["depends_on", index], f"depends_on: {unknown}"))
+        for name, others in (("depends_on", idea.depends_on), ("excludes", idea.excludes)):
+            for index, other in enumerate(others):
+                if other not in ideas:
+                    unknown = unknown_name_message(other, ideas, noun="idea")
+                    problems.append(Problem([name, index], f"{name}: {unknown}"))
+                elif name == "excludes" and other in (key, *idea.depends_on):
+                    why = "an idea cannot exclude itself" if other == key else f"{key} depends on {other!r}"
+                    problems.append(Problem([name, index], f"{name}: {why}"))
         if problems:
             errors.append(workspace.error_in(f"{IDEAS_FOLDER}/{key}.yml", problems))
     if errors:

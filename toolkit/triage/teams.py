@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from toolkit.signals.signal import Kind
@@ -19,6 +21,15 @@ class Effort(Range):
     high: float = Field(gt=0, description="it hardly takes more than these person-days")
 
 
+class DayCost(Range):
+    """What a person-day of a team costs."""
+
+    low: float = Field(gt=0, description="it hardly costs less than this")
+    likely: float = Field(gt=0, description="it is as likely more as less")
+    high: float = Field(gt=0, description="it hardly costs more than this")
+    unit: str = Field(min_length=1, description="the currency, such as EUR")
+
+
 class Estimate(Definition):
     """What a team estimates for one kind of candidate."""
 
@@ -33,6 +44,13 @@ class TeamDefinition(Definition):
     capacity_days: float = Field(gt=0, description="person-days that are free for improvements in one period")
     period_days: int = Field(gt=0, description="the length of a period in days")
     models: tuple[str, ...] = Field(description="keys of the models that the team works on")
+    day_cost: DayCost | None = Field(
+        default=None, description="what a person-day of the team costs, so that days of interest stand beside values"
+    )
+    floors: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=dict,
+        description="the least share of the capacity by kind of item, such as debt: 0.2 and experiment: 0.1",
+    )
     estimates: dict[Kind, Estimate] = Field(
         default_factory=dict, description="the team's own estimates, by kind of work; what nobody estimated is left out"
     )

@@ -1,0 +1,273 @@
+"""What would change a plan, and what its constraints cost, against brute force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from triage.exhausted_programmes import best_value, hard_programme, one_resource, random_programme, task
+
+from toolkit.errors import ArgumentError, UnknownNameError
+from toolkit.triage.capacity_programme import Floor, Programme, Task
+from toolkit.triage.programme_reasons import (
+    CONSTRAINTS,
+    Price,
+    Threshold,
+    Why,
+    capacity_to_flip,
+    constraint_prices,
+    effort_to_flip,
+    why,
+)
+from toolkit.triage.programme_solver import Choice, solve
+
+A_LITTLE = 0.004
+
+
+def solved(seeds: range) -> Iterator[tuple[int, Programme, Choice]]:
+    for seed in seeds:
+        programme = random_programme(seed)
+        if best_value(programme) is not None:
+            yield seed, programme, solve(programme)
+
+
+def changed(programme: Programme, key: str, **facts: Any) -> Programme:
+    return replace(
+        programme, tasks=tuple(replace(each, **facts) if each.key == key else each for each in programme.tasks)
+    )
+
+
+def worth_having(programme: Programme, key: str) -> bool:
+    """Whether the best plan with a task is better than the best one without it."""
+    inside, outside = best_value(programme, inside=[key]), best_value(programme, outside=[key])
+    return inside is not None and (outside is None or inside >= outside - 1e-9)
+
+
+def test_a_task_changes_its_place_at_its_flip_value() -> None:
+    absent = 0
+    for seed, programme, choice in solved(range(80)):
+        for each in why(programme, choice):
+            assert each.optimal
+            assert each.chosen == (each.key in choice.chosen)
+            if each.flip_value is None:
+                absent += 1
+                where = {"outside": [each.key]} if each.chosen else {"inside": [each.key]}
+                assert best_value(programme, **where) is None, seed
+                assert each.reason
+                continue
+            assert (each.flip_value <= each.value + 1e-9) if each.chosen else (each.flip_value >= each.value - 1e-9)
+            above = changed(programme, each.key, value=each.flip_value + A_LITTLE)
+            below = changed(programme, each.key, value=each.flip_value - A_LITTLE)
+            assert worth_having(above, each.key), seed
+            assert not worth_having(below, each.key), seed
+    assert absent > 20
+
+
+def test_a_task_is_worth_having_up_to_its_largest_effort() -> None:
+    rng = np.random.default_rng(8)
+    found = 0
+    for seed, programme, choice in solved(range(60)):
+        for each in programme.tasks:
+            threshold = effort_to_flip(programme, choice, each.key)
+            assert threshold.optimal
+            factor = threshold.value
+            if factor is None or factor < 0.01:
+                continue
+            found += 1
+            assert (factor >= 1 - 1e-6) if each.key in choice.chosen else (factor <= 1 + 1e-6), seed
+
+            def times(factor: float, each: Task = each, programme: Programme = programme) -> Programme:
+                days = {name: days * factor for name, days in each.effort_days.items()}
+                return changed(programme, each.key, effort_days=days)
+
+            # At the threshold itself a row is exactly full, and rounding decides: a little below it is room, unless a
+            # floor counts the task, for which a little more effort is a little more room.
+            counted = {kind for floor in programme.floors for kind in floor.kinds}
+            if each.kind not in counted:
+                assert worth_having(times(factor * 0.9999), each.key), seed
+            for more in factor * np.array([1.001, 1.01, *rng.uniform(1.01, 2, 3)]):
+                if more > 1 and each.key not in choice.chosen and each.kind in counted:
+                    continue
+                assert not worth_having(times(float(more)), each.key), (seed, each.key, more)
+    assert found > 100
+
+
+def test_a_task_changes_its_place_at_the_first_step_of_capacity_that_changes_it() -> None:
+    found, absent = 0, 0
+    for seed, programme, choice in solved(range(25)):
+        for each in programme.tasks:
+            threshold = capacity_to_flip(programme, choice, each.key, step_days=0.5, most_steps=6)
+            assert threshold.optimal
+            expected = None
+            for step in range(1, 7):
+                sign = -1 if each.key in choice.chosen else 1
+                days = {
+                    name: days + sign * 0.5 * step * (name in each.effort_days)
+                    for name, days in programme.capacity_days.items()
+                }
+                if min(days.values()) < 0:
+                    break
+                other = replace(programme, capacity_days=days)
+                inside, outside = best_value(other, inside=[each.key]), best_value(other, outside=[each.key])
+                if inside is None and outside is None:
+                    if sign < 0:
+                        break
+                    continue
+                moved = (inside, outside) if sign > 0 else (outside, inside)
+                if moved[1] is None or (moved[0] is not None and moved[0] >= moved[1] - 1e-9):
+                    expected = sign * 0.5 * step
+                    break
+            assert threshold.value == expected, (seed, each.key, threshold)
+            found, absent = found + (expected is not None), absent + (expected is None)
+            assert bool(threshold.reason) == (expected is None)
+    assert found > 40
+    assert absent > 20
+
+
+def relaxed(programme: Programme, price: Price) -> Programme:
+    """The programme without what has a price, from the price's name."""
+    if price.kind == "capacity":
+        return replace(
+            programme, capacity_days={**programme.capacity_days, price.name: programme.capacity_days[price.name] + 1}
+        )
+    if price.kind == "floor":
+        return replace(programme, floors=tuple(floor for floor in programme.floors if floor.text != price.name))
+    if price.kind == "must":
+        return changed(programme, price.name, must=False)
+    if price.kind == "exclusive":
+        groups = list(programme.exclusive)
+        groups.remove(tuple(price.name.split(" | ")))
+        return replace(programme, exclusive=tuple(groups))
+    key, other = price.name.split(" → ")
+    (left,) = [each.requires for each in programme.tasks if each.key == key]
+    return changed(programme, key, requires=tuple(each for each in left if each != other))
+
+
+def test_prices_are_what_brute_force_gains_without_the_constraint() -> None:
+    positive = dict.fromkeys(CONSTRAINTS, 0)
+    for seed, programme, choice in solved(range(150)):
+        for price in constraint_prices(programme, choice):
+            assert price.optimal
+            best = best_value(relaxed(programme, price))
+            if best is None:
+                assert price == Price(
+                    "capacity", price.name, None, True, "with one more day the floors are out of reach"
+                )
+                continue
+            assert price.value == pytest.approx(best - choice.value, abs=1e-9), (seed, price)
+            assert price.kind == "capacity" or price.value >= 0
+            positive[price.kind] += price.value > 0.001
+    assert all(positive.values()), positive
+
+
+def test_the_floor_of_the_reference_case_costs_what_the_study_says() -> None:
+    items = [(12, 4), (10, 3), (8, 2), (14, 6), (5, 2), (7, 3), (9, 5), (4, 1), (11, 5), (3, 1)]
+    debt = {"k2", "k5", "k7", "k10"}
+    tasks = [
+        task(f"k{index}", value, days, kind="debt" if f"k{index}" in debt else "other")
+        for index, (value, days) in enumerate(items, start=1)
+    ]
+    for days, cost in ((6, 1), (8, 3)):
+        programme = one_resource(*tasks, days=15, floors=(Floor(("debt",), days / 15),))
+        (price,) = constraint_prices(programme, solve(programme), ["floor"])
+        assert (price.value, price.optimal, price.reason) == (cost, True, "")
+
+
+def test_a_place_that_no_value_changes_says_why() -> None:
+    programme = one_resource(
+        task("audit", 1, 2, must=True, requires=("logs",)),
+        task("logs", 1, 2),
+        task("debt", 1, 2, kind="debt"),
+        task("large", 99, 11),
+        task("also large", 99, 5),
+        floors=(Floor(("debt",), 0.2),),
+    )
+    choice = solve(programme)
+    told = {each.key: each for each in why(programme, choice)}
+    assert told == {
+        "also large": Why(
+            "also large",
+            False,
+            99,
+            None,
+            True,
+            "beside what must be done, what it requires and the floors there is no room for it",
+        ),
+        "audit": Why("audit", True, 1, None, True, "it must be done"),
+        "debt": Why("debt", True, 1, None, True, "without it a floor is out of reach"),
+        "large": Why("large", False, 99, None, True, "it takes 11 days of 'core', which has 10"),
+        "logs": Why("logs", True, 1, None, True, "'audit' must be done and needs it"),
+    }
+    assert effort_to_flip(programme, choice, "audit") == Threshold(None, True, "it must be done")
+    assert effort_to_flip(programme, choice, "also large").value == pytest.approx(0.8)
+    assert why(programme, choice, ["logs"]) == (told["logs"],)
+
+
+def test_a_task_of_negative_value_enters_with_no_effort_and_no_capacity() -> None:
+    programme = one_resource(task("bad", -1, 2), task("good", 1, 2))
+    choice = solve(programme)
+    assert effort_to_flip(programme, choice, "bad") == Threshold(
+        None, True, "no effort, however small, would bring it in"
+    )
+    assert capacity_to_flip(programme, choice, "bad", most_steps=3) == Threshold(
+        None, True, "not with 3 days more: further was not looked"
+    )
+    assert capacity_to_flip(programme, choice, "good", step_days=3).value == -9
+    tight = one_resource(task("good", 1, 0.5), days=0.6)
+    assert capacity_to_flip(tight, solve(tight), "good") == Threshold(
+        None, True, "with 1 days fewer the capacity would be below 0"
+    )
+    must = one_resource(task("good", 1, 9.5, must=True))
+    assert capacity_to_flip(must, solve(must), "good") == Threshold(
+        None, True, "there is no plan at all with 1 days fewer"
+    )
+
+
+def test_what_is_not_proven_says_so() -> None:
+    programme = hard_programme(60)
+    choice = solve(programme, gap=0.2)
+    (each,) = why(programme, choice, [choice.chosen[0]], time_limit_s=0.5)
+    assert not each.optimal
+    assert each.reason == "not proven: a solution ended at a limit"
+    prices = constraint_prices(programme, choice, ["capacity"], time_limit_s=0.5)
+    assert {price.reason for price in prices} == {"not proven: a solution ended at a limit"}
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "text"),
+    [
+        (
+            lambda programme, choice: why(programme, choice, ["lable"]),
+            UnknownNameError,
+            "unknown task 'lable'; allowed: audit, label. Did you mean 'label'?",
+        ),
+        (
+            lambda programme, choice: effort_to_flip(programme, choice, "lable"),
+            UnknownNameError,
+            "unknown task 'lable'; allowed: audit, label. Did you mean 'label'?",
+        ),
+        (
+            lambda programme, choice: constraint_prices(programme, choice, ["floors"]),
+            UnknownNameError,
+            "unknown constraint 'floors'; allowed: capacity, exclusive, floor, must, requires. Did you mean 'floor'?",
+        ),
+        (
+            lambda programme, choice: capacity_to_flip(programme, choice, "label", step_days=0),
+            ArgumentError,
+            "step_days == 0, must be a number of days above 0",
+        ),
+        (
+            lambda programme, choice: capacity_to_flip(programme, choice, "label", most_steps=0),
+            ArgumentError,
+            "most_steps == 0, must be a number of at least 1",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_said(ask: Any, error: type[Exception], text: str) -> None:
+    programme = one_resource(task("label"), task("audit"))
+    with pytest.raises(error) as caught:
+        ask(programme, solve(programme))
+    assert str(caught.value) == text
