@@ -2,13 +2,14 @@
 
 HiGHS (as scipy 1.17 brings it) writes a line of its own to file descriptor 1 now and then, whatever it is told. It runs
 in a thread that has its own table of file descriptors (Linux, `unshare`), where 1 leads nowhere: other threads go on
-writing. Where the system does not grant that (some containers), one solves after the other, and descriptor 1 of the
-process is held back meanwhile: what other threads write to it comes a moment later.
+writing. Where the system does not grant that (some containers), descriptor 1 of the process is held back meanwhile:
+what other threads write to it comes a moment later. One solves after the other.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import math
 import os
 import tempfile
@@ -33,7 +34,7 @@ TOLERANCE = 1e-6
 _SOLVED, _OUT_OF_TIME, _INFEASIBLE = 0, 1, 2
 _CLONE_FILES = 0x400
 _SOLVERS_OWN = b"Highs"
-_STDOUT = threading.Lock()
+_ONE_AT_A_TIME = threading.Lock()
 _MINE = Path("/proc/thread-self/fd")
 
 T = TypeVar("T")
@@ -174,8 +175,20 @@ def quietly(work: Callable[[], T]) -> T:
         with _own_descriptors() or _held_back():
             return work()
 
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with _ONE_AT_A_TIME, _no_collection(), ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(run).result()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Garbage of other threads waits: a file among it would be closed by a number that means another file here."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _own_descriptors() -> Any:
@@ -204,7 +217,7 @@ def _silent_thread() -> Iterator[None]:
 @contextmanager
 def _held_back() -> Iterator[None]:
     """Descriptor 1 of the process leads to a file meanwhile; what is in it, but not the solver's, then goes on."""
-    with _STDOUT, tempfile.TemporaryFile() as held:
+    with tempfile.TemporaryFile() as held:
         _flush()
         led_to = os.dup(1)
         os.dup2(held.fileno(), 1)
