@@ -76,6 +76,7 @@ def test_a_signal_group_is_one_item_worth_its_excess_loss(workspace: Workspace) 
     assert item.value_per_week == Value(low=harm.low, likely=700.0, high=harm.high, unit="EUR")
     assert (item.effort_days.likely, item.lacks) == (3, {})  # as teams.yml says of any calibration
     assert item.confidence == groups.groups[0].harm.confidence
+    assert "risk_per_week" not in backlog(workspace, groups, model="small").to_table()[0]  # a column for nobody
     assert (item.value_source, item.effort_source) == ("detector/calibration", "person/Ada")
 
 
@@ -198,6 +199,7 @@ def test_the_rows_say_where_it_comes_from(workspace: Workspace) -> None:
     assert (value.value, value.ci_upper, value.unit) == (20, 40, "EUR")
     assert (rows["risk_per_week"].value, rows["confidence"].value) == (2, 0.5)
     assert found.to_table()[0]["value_per_week"] == "20 EUR (10 to 40)"
+    assert found.to_table()[0]["risk_per_week"] == "2 EUR (1 to 4)"
     assert "20 EUR (10 to 40)" in found._repr_html_()
 
 

@@ -108,12 +108,13 @@ class Backlog(Shown):
 
     @override
     def to_table(self) -> Sequence[Mapping[str, object]]:
+        risks = any(item.risk_per_week is not None for item in self.items)
         return [
             {
                 "item": item.key,
                 "title": item.title,
                 "value_per_week": _range_text(item.value_per_week, item.no_value_reason),
-                "risk_per_week": _range_text(item.risk_per_week, ""),
+                **({"risk_per_week": _range_text(item.risk_per_week, "")} if risks else {}),
                 "effort_days": _range_text(item.effort_days, item.no_effort_reason),
                 "owner": item.owner,
                 "team": item.team,
