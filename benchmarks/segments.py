@@ -91,7 +91,7 @@ def make(folder: Path, rows: int, seed: int, planted: int) -> Made:
         {
             **{name: by_rank(rng, name, count, rows) for name, count in names.items()},
             "hour": rng.integers(5, 24, rows),
-            "weekday": at.dayofweek + 1,
+            "weekday": at.day_of_week + 1,
             "distance": np.round(rng.gamma(2, 400, rows)),
             "temp": np.round(rng.normal(50, 15, rows), 1),
             "wind": np.round(rng.gamma(2, 5, rows), 1),
