@@ -23,6 +23,9 @@ SCHEMA_VERSION = 1
 
 Value = str | int | float | bool | None
 
+Quantity = Literal["value", "effort"]
+"""What is estimated of a piece of work."""
+
 
 @dataclass(frozen=True)
 class ResultRow:
@@ -103,13 +106,13 @@ class Correction:
     Attributes
     ----------
     source: whom estimates come from, such as `person/Ada` or `detector/calibration`.
-    quantity: what is estimated: `value` or `effort`.
+    quantity: what they estimate.
     bias: what is realised for 1 estimated. spread: how many times as wide, in logarithms, its ranges should be.
     n: closed items that both rest on; both are shrunken towards 1, the more the fewer there are.
     """
 
     source: str
-    quantity: Literal["value", "effort"]
+    quantity: Quantity
     bias: float
     spread: float
     n: int

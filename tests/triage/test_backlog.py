@@ -2,28 +2,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import pytest
 from made_signals import SCALE, arrange, calibration, drift, segment
+from triage.written_ideas import write_idea
 
-from conftest import MODEL, TEAMS
+from conftest import TEAMS
 from toolkit.data.models import LossValue
 from toolkit.debt import backlog_items, load_items, review
 from toolkit.errors import DefinitionError
 from toolkit.triage import Backlog, BacklogItem, Value, backlog
-from toolkit.workspace import Workspace, open_workspace
+from toolkit.workspace import Workspace
 
 PRICED = replace(SCALE, loss_value=LossValue(currency="EUR", low=1, likely=2, high=4))
-IDEA = """\
-key: {key}
-kind: model
-title: Something better
-owner: Ada
-team: flow
-model: small
-description: It should help.
-"""
 DEBT = """\
 key: old
 title: Something old
@@ -36,21 +27,8 @@ opened_on: "2013-02-01"
 VALUE = Value(low=10, likely=20, high=40, unit="EUR")
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    for folder in ("models", "ideas", "debt"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "toolkit.toml").write_text('schema_version = 2\nname = "w"\n[tables]\n')
-    (tmp_path / "models" / "small.yml").write_text(MODEL)
-    (tmp_path / "teams.yml").write_text(TEAMS)
-    return open_workspace(tmp_path)
-
-
-def write(workspace: Workspace, key: str, more: str = "") -> None:
-    (workspace.root / "ideas" / f"{key}.yml").write_text(IDEA.format(key=key) + more)
-
-
 def debt_of(workspace: Workspace, more: str = "") -> tuple[BacklogItem, ...]:
+    (workspace.root / "debt").mkdir(exist_ok=True)
     (workspace.root / "debt" / "old.yml").write_text(DEBT + more)
     return backlog_items(workspace, review(load_items(workspace), as_of="2013-05-01"), model="small")
 
@@ -106,7 +84,7 @@ def test_of_two_teams_none_is_guessed(workspace: Workspace) -> None:
 
 
 def test_an_idea_stands_for_the_signals_that_it_names(workspace: Workspace) -> None:
-    write(workspace, "refit", "signals: [calibration]\neffort_days: {low: 1, likely: 2, high: 3}\n")
+    write_idea(workspace, "refit", "signals: [calibration]\neffort_days: {low: 1, likely: 2, high: 3}\n")
     groups = arrange(calibration(350.0), scale=PRICED)
     found = backlog(workspace, groups, model="small")
     (item,) = found.items
@@ -118,37 +96,68 @@ def test_an_idea_stands_for_the_signals_that_it_names(workspace: Workspace) -> N
 
 
 def test_its_own_value_is_kept(workspace: Workspace) -> None:
-    write(workspace, "refit", "signals: [calibration]\nvalue_per_week: {low: 10, likely: 20, high: 40, unit: EUR}\n")
+    write_idea(
+        workspace, "refit", "signals: [calibration]\nvalue_per_week: {low: 10, likely: 20, high: 40, unit: EUR}\n"
+    )
     (item,) = backlog(workspace, arrange(calibration(350.0), scale=PRICED), model="small").items
     assert (item.value_per_week, item.value_source) == (VALUE, "person/Ada")
 
 
 def test_a_line_taken_out_undoes_it(workspace: Workspace) -> None:
-    write(workspace, "refit", "signals: [calibration]\n")
-    write(workspace, "refit")
+    write_idea(workspace, "refit", "signals: [calibration]\n")
+    write_idea(workspace, "refit")
     found = by_key(backlog(workspace, arrange(calibration(350.0), scale=PRICED), model="small"))
     assert list(found) == ["signal/calibration", "idea/refit"]
     assert found["idea/refit"].value_per_week is None
 
 
 def test_a_signal_that_is_not_there_settles_nothing(workspace: Workspace) -> None:
-    write(workspace, "refit", "signals: [calibration]\n")
+    write_idea(workspace, "refit", "signals: [calibration]\n")
     found = by_key(backlog(workspace, arrange(segment("origin=EWR", 300.0)), model="small"))
     assert list(found) == ["signal/segment:origin=EWR", "idea/refit"]
     assert found["idea/refit"].settles == ()
 
 
 def test_two_that_solve_one_problem_exclude_each_other(workspace: Workspace) -> None:
-    write(workspace, "refit", "signals: [calibration]\n")
+    write_idea(workspace, "refit", "signals: [calibration]\n")
     debt = debt_of(workspace, "signals: [calibration]\n")
     found = by_key(backlog(workspace, arrange(calibration(350.0), scale=PRICED), model="small", debt=debt))
     assert found["idea/refit"].excludes == ("debt/old",)
     assert found["debt/old"].excludes == ("idea/refit",)
 
 
+def test_a_value_that_signals_give_is_there_with_their_confidence(workspace: Workspace) -> None:
+    write_idea(workspace, "refit", "signals: [calibration]\nconfidence: 0.5\n")
+    groups = arrange(calibration(350.0, loss_se=300.0), scale=PRICED)
+    (item,) = backlog(workspace, groups, model="small").items
+    sure = groups.groups[0].harm.confidence
+    assert sure < 0.9
+    assert item.confidence == pytest.approx(0.5 * sure)
+    write_idea(workspace, "refit", "signals: [calibration]\n")
+    assert backlog(workspace, groups, model="small").items[0].confidence == sure
+
+
+def test_neither_do_steps_that_are_far_apart_nor_those_that_a_third_needs(workspace: Workspace) -> None:
+    named = "signals: [calibration]\n"
+    write_idea(workspace, "first", named)
+    write_idea(workspace, "second", "depends_on: [first]\n")
+    write_idea(workspace, "third", named + "depends_on: [second]\n")
+    assert {item.excludes for item in backlog(workspace, arrange(calibration()), model="small").items} == {()}
+    write_idea(workspace, "second", named)
+    write_idea(workspace, "third", "depends_on: [first, second]\n")
+    assert {item.excludes for item in backlog(workspace, arrange(calibration()), model="small").items} == {()}
+
+
+def test_what_must_both_be_done_does_not_exclude_each_other(workspace: Workspace) -> None:
+    must = 'signals: [calibration]\ndeadline: "2013-06-01"\nmust_do: true\n'
+    write_idea(workspace, "first", must)
+    write_idea(workspace, "second", must)
+    assert {item.excludes for item in backlog(workspace, arrange(calibration()), model="small").items} == {()}
+
+
 def test_steps_of_one_solution_do_not(workspace: Workspace) -> None:
-    write(workspace, "first", "signals: [calibration]\n")
-    write(workspace, "second", "signals: [calibration]\ndepends_on: [first]\n")
+    write_idea(workspace, "first", "signals: [calibration]\n")
+    write_idea(workspace, "second", "signals: [calibration]\ndepends_on: [first]\n")
     found = by_key(backlog(workspace, arrange(calibration()), model="small"))
     assert {item.excludes for item in found.values()} == {()}
     assert found["idea/second"].depends_on == ("idea/first",)
@@ -184,7 +193,7 @@ def test_what_is_accepted_or_paid_asks_for_nothing(workspace: Workspace) -> None
 
 
 def test_the_rows_say_where_it_comes_from(workspace: Workspace) -> None:
-    write(
+    write_idea(
         workspace,
         "refit",
         "value_per_week: {low: 10, likely: 20, high: 40, unit: EUR}\n"
@@ -227,8 +236,8 @@ def test_the_rows_say_where_it_comes_from(workspace: Workspace) -> None:
     ],
 )
 def test_what_cannot_be_is_said_with_its_line(workspace: Workspace, more: str, said: str) -> None:
-    write(workspace, "other")
-    write(workspace, "refit", more)
+    write_idea(workspace, "other")
+    write_idea(workspace, "refit", more)
     with pytest.raises(DefinitionError) as caught:
         backlog(workspace, arrange(), model="small")
     assert str(caught.value) == said

@@ -25,6 +25,7 @@ from toolkit.archive.shelf import (
 )
 from toolkit.archive.styles import FILES, page_head, read_styles
 from toolkit.archive.trend import Point, Trend, svg
+from toolkit.display import format_count
 
 MOST_NEWEST = 8
 """Publications in the list of the newest."""
@@ -74,19 +75,10 @@ def gallery_html(name: str, shelves: Sequence[Shelf], stopped: Sequence[Stopped]
     return "\n".join(parts)
 
 
-def counted(count: int, noun: str) -> str:
-    """A number of things in words.
-
-    >>> counted(1, "report"), counted(10_000, "report")
-    ('1 report', '10,000 reports')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def _counts(shelves: Sequence[Shelf], stopped: Sequence[Stopped]) -> str:
     facts = [
-        counted(sum(len(shelf.versions) for shelf in shelves), "report"),
-        counted(len(shelves), "subject"),
+        format_count(sum(len(shelf.versions) for shelf in shelves), "report"),
+        format_count(len(shelves), "subject"),
         *(f"{runs:,} {state}" for state in ("refused", "failed") if (runs := _runs(stopped, state))),
         f"newest {show_minute(shelves[0].latest.finished_at)}" if shelves else "",
     ]
@@ -226,7 +218,7 @@ def _card(shelf: Shelf) -> Iterator[str]:
     )
     if before is not None:
         yield f'<p class="ways">{_comparison(shelf)}</p>'
-        earlier = counted(len(shelf.versions) - 1, "earlier version")
+        earlier = format_count(len(shelf.versions) - 1, "earlier version")
         series = escape(latest.reference.series)
         yield f'<details class="history scripted" data-series="{series}"><summary>{earlier}</summary></details>'
     yield "</div>"
@@ -240,7 +232,7 @@ def _periods(periods: Periods) -> Iterator[str]:
         return
     yield f'<article>\n<div class="said">\n<h3>{escape(periods.subject)}, period by period</h3>'
     names = periods.names
-    yield _facts([counted(len(names), "period"), f"{names[0]} to {names[-1]}"])
+    yield _facts([format_count(len(names), "period"), f"{names[0]} to {names[-1]}"])
     yield "</div>"
     yield from _trends(periods.trends, periods.subject)
     yield "</article>"
@@ -260,7 +252,7 @@ def _trends(trends: Sequence[Trend], subject: str) -> Iterator[str]:
     yield '<div class="trends">'
     yield from (_trend(trend, subject) for trend in shown[:MOST_OPEN_TRENDS])
     if folded := shown[MOST_OPEN_TRENDS:]:
-        yield f'<details>\n<summary>{counted(len(folded), "more result")}</summary>\n<div class="trends">'
+        yield f'<details>\n<summary>{format_count(len(folded), "more result")}</summary>\n<div class="trends">'
         yield from (_trend(trend, subject) for trend in folded)
         if (left := len(trends) - MOST_TRENDS) > 0:
             yield f'<p class="absent">{left:,} more are in the report itself.</p>'

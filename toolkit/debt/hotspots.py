@@ -21,7 +21,7 @@ from toolkit.debt import complexity
 from toolkit.debt.history import FileHistory, Histories
 from toolkit.debt.items import DebtItem
 from toolkit.debt.repository import SUBMODULE, SYMBOLIC_LINK, Entry, HistoryError, Repository, open_repository
-from toolkit.display import PALETTE, Picture, picture, table_html
+from toolkit.display import PALETTE, Picture, format_count, picture, table_html
 from toolkit.records import ResultRow, Shown, number_row
 from toolkit.windows import format_instant
 from toolkit.workspace import JOURNAL, Workspace
@@ -119,9 +119,10 @@ class Hotspots(Shown):
         top = "; ".join(f"{file.path} ({file.changes} × {file.complexity})" for file in self.ranked[:3])
         return (
             f"{days} the commit {self.commit[:12]} of {format_instant(self.committed_at)}, the newest looked at, the "
-            f"repository {self.repository!r} has {_count(self.commits, 'commit')} and {_count(self.merges, 'merge')} "
-            f"by {_count(self.authors, 'author')}: {_count(self.changes, 'change')} of "
-            f"{_count(len(self.files), 'file')}, {_count(self.added, 'line')} added and {self.deleted:,} deleted. "
+            f"repository {self.repository!r} has {format_count(self.commits, 'commit')} and "
+            f"{format_count(self.merges, 'merge')} by {format_count(self.authors, 'author')}: "
+            f"{format_count(self.changes, 'change')} of {format_count(len(self.files), 'file')}, "
+            f"{format_count(self.added, 'line')} added and {self.deleted:,} deleted. "
             f"These days are the repository's own, not those of the data. {gone:,} of the files are gone; of "
             f"{unread:,} that are there no complexity is counted. Complexity: cyclomatic, summed over a file's "
             f"functions, by {self.counter}. "
@@ -309,10 +310,6 @@ def _text(name: bytes) -> str:
     return name.decode(errors="backslashreplace")
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def _with_items(file: FileChanges, items: Sequence[DebtItem]) -> FileChanges:
     named = tuple(item.key for item in items if any(_matches(pattern, file.path) for pattern in item.paths))
     return replace(file, items=named)
@@ -341,5 +338,4 @@ def _draw(figure: Figure, files: Sequence[FileChanges]) -> None:
 
 def _short(path: str) -> str:
     shown = "/".join(path.split("/")[-2:])
-    clean = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in shown)
-    return clean.replace("$", r"\$")  # matplotlib would read mathematics
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in shown)

@@ -1,4 +1,4 @@
-"""The owners' ranges: added up, held against each other, and written down; never filled in."""
+"""The owners' ranges, added up and held against each other; never filled in."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from toolkit.debt.items import DayRange
-from toolkit.display import format_number
+from toolkit.display import format_count
 from toolkit.records import ResultRow
 
 ALL_ITEMS = "all"
 """The key of rows that speak of all items together."""
 
-_NOT_ESTIMATED = "nobody has estimated it"
-_OWN_RANGE = "the owner's range"
+NOT_ESTIMATED = "nobody has estimated it"
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ class Total:
         known = "no item has an estimate"
         if self.given:
             spread = f"{self.likely:g} ({self.low:g} to {self.high:g}) {self.unit}"
-            known = f"{spread} over the {count_items(self.given)} with an estimate"
-        return f"{self.name.capitalize()}: {known}; {count_items(self.missing)} without."
+            known = f"{spread} over the {format_count(self.given, 'item')} with an estimate"
+        return f"{self.name.capitalize()}: {known}; {format_count(self.missing, 'item')} without."
 
     def row(self, statistic: str) -> ResultRow:
         """The sum as a row; absent when no item has an estimate."""
@@ -70,30 +69,5 @@ class Total:
             unit=self.unit,
             method=f"sum of the owners' ranges of open items; {self.missing} without one" if there else "",
             status="ok" if there else "absent",
-            reason="" if there else _NOT_ESTIMATED,
+            reason="" if there else NOT_ESTIMATED,
         )
-
-
-def range_row(key: str, statistic: str, days: DayRange | None, *, unit: str) -> ResultRow:
-    """A range as a row: the likely value, with low and high as its bounds."""
-    return ResultRow(
-        key=key,
-        statistic=statistic,
-        value=days.likely if days else None,
-        ci_lower=days.low if days else None,
-        ci_upper=days.high if days else None,
-        unit=unit,
-        method=_OWN_RANGE if days else "",
-        status="ok" if days else "absent",
-        reason="" if days else _NOT_ESTIMATED,
-    )
-
-
-def range_text(days: DayRange | None) -> str:
-    """A range as people read it."""
-    return "absent" if days is None else f"{format_number('days', days.likely)} ({days.low:g} to {days.high:g})"
-
-
-def count_items(items: int) -> str:
-    """So many items, in words."""
-    return f"{items} item" if items == 1 else f"{items} items"

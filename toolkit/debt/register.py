@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from toolkit.debt.items import DebtItem
-from toolkit.debt.ranges import ALL_ITEMS, BreakEven, Total, count_items, range_row, range_text
-from toolkit.display import PALETTE, Picture, picture
+from toolkit.debt.ranges import ALL_ITEMS, NOT_ESTIMATED, BreakEven, Total
+from toolkit.display import PALETTE, Picture, format_count, picture
 from toolkit.records import ResultRow, Shown, number_row
+from toolkit.triage.ranges import range_row, range_text
 from toolkit.windows import format_instant, parse_instant
 
 if TYPE_CHECKING:
@@ -95,13 +96,13 @@ class Register(Shown):
     @property
     @override
     def text(self) -> str:
-        left_out = f" {count_items(self.later)} opened later and left out." if self.later else ""
+        left_out = f" {format_count(self.later, 'item')} opened later and left out." if self.later else ""
         if not self.entries:
             return f"No debt was written down by {format_instant(self.as_of)}.{left_out}"
         statuses = [entry.status for entry in self.entries]
         counts = f"{statuses.count('accepted')} accepted, {statuses.count('paid')} paid"
         return (
-            f"On {format_instant(self.as_of)}: {count_items(len(self.open))} open, {counts}. "
+            f"On {format_instant(self.as_of)}: {format_count(len(self.open), 'item')} open, {counts}. "
             f"{self.overdue.text} {self.principal.text} {self.interest.text} "
             f"Estimates are the owners'; what nobody estimated is absent.{left_out}"
         )
@@ -159,7 +160,7 @@ class Overdue(Shown):
             return "Nothing is open, so nothing is overdue."
         named = ", ".join(f"{entry.item.key} by {_days(entry.overdue_days)}" for entry in self.entries)
         late = f"Overdue: {named}." if named else "Nothing is overdue."
-        return f"{late} {count_items(self.undated).capitalize()} without a due date." if self.undated else late
+        return f"{late} {format_count(self.undated, 'item').capitalize()} without a due date." if self.undated else late
 
     @override
     def to_rows(self) -> Sequence[ResultRow]:
@@ -202,7 +203,7 @@ class Waiting(Shown):
         known = sum(entry.break_even is not None for entry in self.entries)
         return (
             f"{self.interest.text} Months until the interest exceeds the principal, counted from "
-            f"{format_instant(self.as_of)}, can be said for {known} of {count_items(len(self.entries))}."
+            f"{format_instant(self.as_of)}, can be said for {known} of {format_count(len(self.entries), 'item')}."
         )
 
     @override
@@ -277,8 +278,13 @@ def _rows(entry: Entry) -> list[ResultRow]:
             statistic="due_on",
         ),
         *(ResultRow(item.key, "evidence", reference) for reference in item.evidence),
-        range_row(item.key, "principal_days", item.principal_days, unit="days"),
-        range_row(item.key, "interest_days_per_month", item.interest_days_per_month, unit="days per month"),
+        *(
+            range_row(item.key, statistic, days, unit=unit, method="the owner's range", reason=NOT_ESTIMATED)
+            for statistic, days, unit in (
+                ("principal_days", item.principal_days, "days"),
+                ("interest_days_per_month", item.interest_days_per_month, "days per month"),
+            )
+        ),
     ]
     return [*rows, _overdue_row(entry), _break_even_row(entry)] if entry.status == "open" else rows
 

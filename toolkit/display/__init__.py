@@ -1,12 +1,13 @@
 """How numbers, tables and figures look: one formatter that reads the name's suffix, one table, one theme."""
 
-from toolkit.display.numbers import format_instant_day, format_interval, format_number
+from toolkit.display.numbers import format_count, format_instant_day, format_interval, format_number
 from toolkit.display.pictures import PALETTE, Picture, notice, picture
 from toolkit.display.tables import table_html
 
 __all__ = [
     "PALETTE",
     "Picture",
+    "format_count",
     "format_instant_day",
     "format_interval",
     "format_number",

@@ -54,6 +54,15 @@ def format_interval(name: str, lower: float | None, upper: float | None, *, unit
     return f"{ends[0]} to {ends[1]}"
 
 
+def format_count(number: int, noun: str) -> str:
+    """So many of something.
+
+    >>> format_count(1, "item"), format_count(1200, "item")
+    ('1 item', '1,200 items')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def format_instant_day(instant: datetime) -> str:
     """An instant at midnight as its day, any other to the minute."""
     return f"{instant:%Y-%m-%d}" if (instant.hour, instant.minute) == (0, 0) else f"{instant:%Y-%m-%d %H:%M}"

@@ -28,6 +28,7 @@ _THEME: dict[str, Any] = {
     "font.size": 9,
     "grid.color": "#e3e8ee",
     "legend.frameon": False,
+    "text.parse_math": False,  # names come from data, and "$" in one is no mathematics
 }
 
 

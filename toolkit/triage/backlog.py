@@ -3,26 +3,27 @@
 What nobody has estimated is absent and asked for, never invented. A signal group is one item, as its signals are one
 problem. An idea or a debt item that names a signal of a group in its file stands for the group: it takes over the
 group's evidence, and its value where it has none of its own. Two of them that stand for one group exclude each other,
-unless one depends on the other: a problem is solved, and counted, once. Taking the line out of the file undoes it.
+unless they are steps of one solution (one needs the other, or a third needs both) or must both be done: a problem is
+solved, and counted, once. Taking the line out of the file undoes it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
 from typing_extensions import override
 
-from toolkit.display import format_number
+from toolkit.display import format_count
 from toolkit.records import ResultRow, Shown, number_row
 from toolkit.signals import SignalGroups
 from toolkit.signals.groups.signal_group import SignalGroup
 from toolkit.triage.candidates import title_of
 from toolkit.triage.ideas import IDEAS_FOLDER, IdeaDefinition, load_ideas
-from toolkit.triage.ranges import Range, Value
+from toolkit.triage.ranges import RANGE_METHOD, Range, Value, range_row, range_text
 from toolkit.triage.teams import TEAMS_FILE, TeamDefinition, load_teams
 from toolkit.workspace import Workspace
 
@@ -93,7 +94,7 @@ class Backlog(Shown):
         counted = Counter(item.origin for item in self.items)
         origins = ", ".join(f"{number} from {_SAID[origin]}" for origin, number in counted.items())
         ready = sum(not item.lacks for item in self.items)
-        said = f"{_many(len(self.items), 'item')}: {origins}. {ready} of them have a value and an effort."
+        said = f"{format_count(len(self.items), 'item')}: {origins}. {ready} of them have a value and an effort."
         standing = [f"{item.key} stands for {', '.join(item.settles)}" for item in self.items if item.settles]
         merged = f" {'; '.join(standing)}." if standing else ""
         lacking = Counter(what for item in self.items for what in item.lacks)
@@ -113,9 +114,9 @@ class Backlog(Shown):
             {
                 "item": item.key,
                 "title": item.title,
-                "value_per_week": _range_text(item.value_per_week, item.no_value_reason),
-                **({"risk_per_week": _range_text(item.risk_per_week, "")} if risks else {}),
-                "effort_days": _range_text(item.effort_days, item.no_effort_reason),
+                "value_per_week": _value_text(item.value_per_week, item.no_value_reason),
+                **({"risk_per_week": _value_text(item.risk_per_week, "")} if risks else {}),
+                "effort_days": range_text(item.effort_days, reason=item.no_effort_reason),
                 "owner": item.owner,
                 "team": item.team,
             }
@@ -123,6 +124,7 @@ class Backlog(Shown):
         ]
 
 
+_ASKED = "not estimated: "
 _SAID: Mapping[Origin, str] = {"signal": "signals", "idea": "ideas", "debt": "debt"}
 
 
@@ -147,47 +149,61 @@ def join_items(
     standing = {item.key: [group for group in groups if _stands_for(item, group)] for item in written}
     taken = {group.key for found in standing.values() for group in found}
     own = [_of_group(group, teams, model) for group in groups if group.key not in taken]
-    return (*own, *(_with_signals(item, standing, written) for item in written))
+    solutions = [_needed_by(item, written) for item in written]
+    found = []
+    for item in written:
+        rivals = [
+            other.key
+            for other in written
+            if any(group in standing[item.key] for group in standing[other.key])
+            and not any({item.key, other.key} <= solution for solution in solutions)
+            and not (item.must_do and other.must_do)
+        ]
+        found.append(_with_signals(item, standing[item.key], rivals))
+    return (*own, *found)
 
 
 def _stands_for(item: BacklogItem, group: SignalGroup) -> bool:
     return any(signal.key in item.settles for signal in group.signals)
 
 
-def _with_signals(
-    item: BacklogItem, standing: Mapping[str, Sequence[SignalGroup]], written: Sequence[BacklogItem]
-) -> BacklogItem:
-    """An item with the evidence of the groups that it stands for, and with their value where it has none."""
-    groups = standing[item.key]
+def _needed_by(item: BacklogItem, written: Sequence[BacklogItem]) -> set[str]:
+    """The item's key, and those of all that has to be done before it."""
+    before = {each.key: each.depends_on for each in written}
+    needed, waiting = {item.key}, [item.key]
+    while waiting:
+        more = set(before.get(waiting.pop(), ())) - needed
+        needed |= more
+        waiting += more
+    return needed
+
+
+def _with_signals(item: BacklogItem, groups: Sequence[SignalGroup], rivals: Sequence[str]) -> BacklogItem:
+    """An item with the evidence of the groups that it stands for, and where it has no value, theirs as far as sure."""
     if not groups:
         return replace(item, settles=())
-    before = {each.key: each.depends_on for each in written}
-    rivals = [
-        key
-        for key, others in standing.items()
-        if key != item.key
-        and any(group in groups for group in others)
-        and key not in item.depends_on
-        and item.key not in before[key]
-    ]
-    value, reason, given_by = item.value_per_week, item.no_value_reason, item.value_source
-    if value is None:
-        value, reason = _value_of(groups)
-        given_by = f"detector/{groups[0].signals[0].kind}"
-    return replace(
+    found = replace(
         item,
         evidence=(*item.evidence, *(group.title for group in groups)),
-        value_per_week=value,
-        no_value_reason=reason,
-        value_source=given_by,
         excludes=tuple(dict.fromkeys([*item.excludes, *rivals])),
         settles=tuple(signal.key for group in groups for signal in group.signals),
+    )
+    if item.value_per_week is not None:
+        return found
+    lead, value, reason = _value_of(groups)
+    works = 1.0 if item.confidence is None else item.confidence
+    return replace(
+        found,
+        value_per_week=value,
+        no_value_reason=reason,
+        value_source=f"detector/{lead.signals[0].kind}",
+        confidence=works * lead.harm.confidence,
     )
 
 
 def _of_group(group: SignalGroup, teams: Mapping[str, TeamDefinition], model: str) -> BacklogItem:
     first = group.signals[0]
-    value, no_value_reason = _value_of([group])
+    _, value, no_value_reason = _value_of([group])
     team, no_team_reason = _team_of(teams, model)
     known = teams[team].estimates.get(first.kind) if team else None
     asked = (
@@ -239,20 +255,22 @@ def _of_idea(key: str, idea: IdeaDefinition) -> BacklogItem:
     )
 
 
-def _value_of(groups: Collection[SignalGroup]) -> tuple[Value | None, str]:
-    """What settling signal groups wins in a week; their losses may overlap, so it is the largest one's and no sum.
+def _value_of(groups: Sequence[SignalGroup]) -> tuple[SignalGroup, Value | None, str]:
+    """What settling signal groups wins in a week, and the group that says so, or why there is no such value.
 
-    The range holds the interval of the excess loss and the doubt of its price, and is wider than 80 %.
+    Their losses may overlap, so it is the largest one's and no sum. The range holds the interval of the excess loss and
+    the doubt of its price, and is wider than 80 %.
     """
-    priced = [value for group in groups if (value := group.harm.value_per_week) is not None]
+    priced = [(group, value) for group in groups if (value := group.harm.value_per_week) is not None]
     whole = [
-        Value(low=value.low, likely=value.likely, high=value.high, unit=value.currency)
-        for value in priced
+        (group, Value(low=value.low, likely=value.likely, high=value.high, unit=value.currency))
+        for group, value in priced
         if value.low is not None and value.high is not None
     ]
-    if whole:
-        return max(whole, key=lambda value: (value.likely, value.high)), ""
-    return None, "its loss has no interval" if priced else next(iter(groups)).harm.no_value_reason
+    if not whole:
+        return groups[0], None, "its loss has no interval" if priced else groups[0].harm.no_value_reason
+    lead, best = max(whole, key=lambda each: (each[1].likely, each[1].high))
+    return lead, best, ""
 
 
 def _team_of(teams: Mapping[str, TeamDefinition], model: str) -> tuple[str, str]:
@@ -270,37 +288,21 @@ def _rows(item: BacklogItem) -> list[ResultRow]:
     said |= {"source": item.source, "evidence": "; ".join(item.evidence), "settles": ", ".join(item.settles)}
     said |= {"depends_on": ", ".join(item.depends_on), "excludes": ", ".join(item.excludes)}
     rows = [ResultRow(item.key, statistic, text) for statistic, text in said.items() if text]
-    rows.append(_range_row(item.key, "value_per_week", item.value_per_week, item.no_value_reason))
-    if item.risk_per_week is not None:
-        rows.append(_range_row(item.key, "risk_per_week", item.risk_per_week, ""))
-    rows.append(_range_row(item.key, "effort_days", item.effort_days, item.no_effort_reason))
+    for statistic, value, reason in (
+        ("value_per_week", item.value_per_week, item.no_value_reason),
+        ("risk_per_week", item.risk_per_week, ""),
+    ):
+        if value is not None or reason:
+            unit = "" if value is None else value.unit
+            rows.append(range_row(item.key, statistic, value, unit=unit, method=RANGE_METHOD, reason=_ASKED + reason))
+    effort, reason = item.effort_days, item.no_effort_reason
+    rows.append(range_row(item.key, "effort_days", effort, unit="days", method=RANGE_METHOD, reason=_ASKED + reason))
     rows.append(number_row(item.confidence, "nobody said how sure they are", key=item.key, statistic="confidence"))
     if item.deadline is not None:
         rows.append(ResultRow(item.key, "must_do_by" if item.must_do else "deadline", item.deadline.isoformat()))
     return rows
 
 
-def _range_row(key: str, statistic: str, spread: Range | None, reason: str) -> ResultRow:
-    if spread is None:
-        return number_row(None, f"not estimated: {reason}", key=key, statistic=statistic)
-    unit = spread.unit if isinstance(spread, Value) else "days"
-    return ResultRow(
-        key,
-        statistic,
-        spread.likely,
-        ci_lower=spread.low,
-        ci_upper=spread.high,
-        unit=unit,
-        method="a range of 80 %",
-    )
-
-
-def _range_text(spread: Range | None, reason: str) -> str:
-    if spread is None:
-        return f"absent: {reason}" if reason else ""
-    unit = f" {spread.unit}" if isinstance(spread, Value) else ""
-    return f"{format_number('value', spread.likely)}{unit} ({spread.low:g} to {spread.high:g})"
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _value_text(value: Value | None, reason: str) -> str:
+    """A value as people read it; "" where none is missing."""
+    return range_text(value, unit="" if value is None else value.unit, reason=reason) if value or reason else ""

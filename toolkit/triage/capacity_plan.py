@@ -24,6 +24,7 @@ from toolkit.triage.capacity_programme import Floor, Programme, Task
 from toolkit.triage.plannable import Estimated, Plannable, sort_out
 from toolkit.triage.programme_reasons import CONSTRAINTS, Constraint, Price, Why, constraint_prices, why
 from toolkit.triage.programme_solver import Choice, lower_floors, solve
+from toolkit.triage.ranges import RANGE_METHOD, range_row
 from toolkit.triage.scoring import cost_of_delay_divided_by_duration
 from toolkit.triage.teams import TeamDefinition, load_teams
 from toolkit.windows import parse_instant
@@ -191,7 +192,6 @@ class CapacityPlan(Shown):
 
     def _item_rows(self, each: Estimated, unit: str) -> list[ResultRow]:
         key, place, found = each.item.key, self.places[each.item.key], self.whys.get(each.item.key)
-        value, effort = each.corrected_value, each.corrected_effort
         flip = found.flip_value if found else None
         why_no_flip = found.reason if found else self._because(each)
         rows = [
@@ -200,18 +200,14 @@ class CapacityPlan(Shown):
             ResultRow(key, "tier", place.tier),
             ResultRow(key, "among_first_share", place.among_first, unit="share"),
             ResultRow(key, "cost_of_delay_per_week", each.cost_of_delay, unit=unit),
-            ResultRow(key, "value_per_week", value.likely, ci_lower=value.low, ci_upper=value.high, unit=unit),
-            ResultRow(key, "effort_days", effort.likely, ci_lower=effort.low, ci_upper=effort.high, unit="days"),
+            range_row(key, "value_per_week", each.value, unit=unit, method=RANGE_METHOD),
+            range_row(key, "effort_days", each.effort, unit="days", method=RANGE_METHOD),
             number_row(flip, why_no_flip, key=key, statistic="flip_value", unit=unit),
         ]
-        if value != each.value:
-            raw = each.value
-            rows.append(
-                ResultRow(key, "raw_value_per_week", raw.likely, ci_lower=raw.low, ci_upper=raw.high, unit=unit)
-            )
-        if effort != each.effort:
-            raw = each.effort
-            rows.append(ResultRow(key, "raw_effort_days", raw.likely, ci_lower=raw.low, ci_upper=raw.high, unit="days"))
+        if each.value != each.raw_value:
+            rows.append(range_row(key, "raw_value_per_week", each.raw_value, unit=unit, method=RANGE_METHOD))
+        if each.effort != each.raw_effort:
+            rows.append(range_row(key, "raw_effort_days", each.raw_effort, unit="days", method=RANGE_METHOD))
         return rows
 
 
@@ -276,9 +272,9 @@ def _draw_scores(plannable: Plannable, teams: Mapping[str, TeamDefinition]) -> N
     from scipy import special
 
     keys, items = list(plannable.items), list(plannable.items.values())
-    value = stats.draw_spreads([each.corrected_value for each in items], keys, of="value")
+    value = stats.draw_spreads([each.value for each in items], keys, of="value")
     risk = stats.draw_spreads([each.risk for each in items], keys, of="risk")
-    effort = stats.draw_spreads([each.corrected_effort for each in items], keys, of="effort")
+    effort = stats.draw_spreads([each.effort for each in items], keys, of="effort")
     reach = stats.critical_value(0.8)
     normal = stats.draw_spreads([stats.Spread(-reach, 0.0, reach)] * len(items), keys, of="confidence")
     there = special.ndtr(normal) <= np.array([[each.confidence] for each in items])
@@ -334,15 +330,8 @@ def _draw(figure: Figure, drawn: Sequence[Estimated], chosen: set[str], unit: st
         some = [each for each in drawn if (each.item.key in chosen) is planned]
         if not some:
             continue
-        days, worth = [each.corrected_effort.likely for each in some], [_likely(each) for each in some]
-        sideways = [
-            [each.corrected_effort.likely - each.corrected_effort.low for each in some],
-            [each.corrected_effort.high - each.corrected_effort.likely for each in some],
-        ]
-        upwards = [
-            [each.corrected_value.likely - each.corrected_value.low for each in some],
-            [each.corrected_value.high - each.corrected_value.likely for each in some],
-        ]
+        days, worth = [each.effort.likely for each in some], [each.value.likely + each.risk.likely for each in some]
+        sideways, upwards = _reach([each.effort for each in some]), _reach([each.value for each in some])
         axes.errorbar(days, worth, yerr=upwards, xerr=sideways, fmt="o", color=colour, label=label, elinewidth=1)
         for each, x, y in zip(some, days, worth, strict=True):
             axes.annotate(each.item.key, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
@@ -350,5 +339,6 @@ def _draw(figure: Figure, drawn: Sequence[Estimated], chosen: set[str], unit: st
     axes.legend(loc="upper left")
 
 
-def _likely(each: Estimated) -> float:
-    return each.corrected_value.likely + each.risk.likely
+def _reach(spreads: Sequence[stats.Spread]) -> list[list[float]]:
+    """How far each reaches below and above what is likely."""
+    return [[each.likely - each.low for each in spreads], [each.high - each.likely for each in spreads]]

@@ -12,14 +12,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from toolkit import stats
 from toolkit.errors import ArgumentError
-from toolkit.records import Correction
+from toolkit.records import Correction, Quantity
 from toolkit.stats.spreads import Spread
-
-Quantity = Literal["value", "effort"]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from toolkit.records import Correction
 from toolkit.stats import Spread
 from toolkit.triage.backlog import BacklogItem
 from toolkit.triage.corrections import correct
-from toolkit.triage.ranges import Range, Value
+from toolkit.triage.ranges import Range
 from toolkit.triage.teams import TeamDefinition
 
 _NOTHING = Spread(0.0, 0.0, 0.0)
@@ -24,8 +24,9 @@ class Estimated:
 
     Attributes
     ----------
-    value, risk: per week, in the plan's unit, as given. effort: person-days, as given.
-    corrected_value, corrected_effort: as the history of their sources suggests; as given where there is none.
+    value: per week, in the plan's unit; effort: person-days: as the history of their sources suggests, as given where
+        there is none.
+    risk: per week, in the plan's unit, as given.
     must: it has to be done within this period.
     """
 
@@ -33,9 +34,17 @@ class Estimated:
     value: Spread
     risk: Spread
     effort: Spread
-    corrected_value: Spread
-    corrected_effort: Spread
     must: bool
+
+    @property
+    def raw_value(self) -> Spread:
+        """The value as given."""
+        return _spread(self.item.value_per_week)
+
+    @property
+    def raw_effort(self) -> Spread:
+        """The effort as given."""
+        return _spread(self.item.effort_days)
 
     @property
     def confidence(self) -> float:
@@ -45,12 +54,12 @@ class Estimated:
     @property
     def cost_of_delay(self) -> float:
         """What a week of waiting is expected to cost, in the plan's unit."""
-        return self.corrected_value.mean * self.confidence + self.risk.mean
+        return self.value.mean * self.confidence + self.risk.mean
 
     @property
     def days(self) -> float:
         """The expected person-days."""
-        return self.corrected_effort.mean
+        return self.effort.mean
 
 
 class Plannable(NamedTuple):
@@ -117,19 +126,15 @@ def _hindrance(item: BacklogItem, teams: Mapping[str, TeamDefinition], unit: str
 
 
 def _estimated(item: BacklogItem, team: TeamDefinition, today: date, corrections: Sequence[Correction]) -> Estimated:
-    assert item.effort_days is not None
-    value, effort = _spread(item.value_per_week), _spread(item.effort_days)
     last_day = today + timedelta(days=team.period_days - 1)
     return Estimated(
         item,
-        value,
+        correct(_spread(item.value_per_week), item.value_source, "value", corrections),
         _spread(item.risk_per_week),
-        effort,
-        correct(value, item.value_source, "value", corrections),
-        correct(effort, item.effort_source, "effort", corrections),
+        correct(_spread(item.effort_days), item.effort_source, "effort", corrections),
         item.must_do and item.deadline is not None and item.deadline <= last_day,
     )
 
 
-def _spread(given: Range | Value | None) -> Spread:
+def _spread(given: Range | None) -> Spread:
     return _NOTHING if given is None else Spread(given.low, given.likely, given.high)
