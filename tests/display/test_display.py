@@ -59,6 +59,11 @@ def test_pictures_carry_words():
     assert metadata["image/png"]["alt"] == "A rising line."
 
 
+def test_dollars_in_a_picture_are_no_mathematics():
+    plain = picture(lambda figure: figure.text(0.1, 0.5, r"US$ \y A$"), name="line", alt="")
+    assert plain.png != picture(lambda figure: figure.text(0.1, 0.5, r"US \y A"), name="line", alt="").png
+
+
 class One(Shown):
     def to_rows(self):
         return [ResultRow(key="a", statistic="mean", value=1.0), number_row(None, "no data", key="b", statistic="mean")]

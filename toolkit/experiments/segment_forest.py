@@ -67,8 +67,7 @@ def _is_test(line: SegmentTest | SegmentEffect) -> bool:
 
 
 def _label(line: Any) -> str:
-    words = str(line.segment) if _is_test(line) else str(line.effect.value)
-    return words.replace("$", r"\$")  # matplotlib would read mathematics
+    return str(line.segment) if _is_test(line) else str(line.effect.value)
 
 
 def _reach(tests: Sequence[SegmentTest]) -> float:

@@ -119,7 +119,7 @@ def judge_objectives(review: PeriodReview, objectives: Mapping[str, ObjectiveDef
         if objective.model != review.model.key:
             continue
         estimate = _estimate(review, objective)
-        in_force = objective.since is None or objective.since <= review.window.start.date()
+        in_force = objective.since is None or objective.since <= review.window.first_day
         verdict = objective.met_by(estimate) if in_force else "not in force"
         about = WATCHED[objective.watch] if objective.watch else review.metrics[objective.subject]
         readings.append(ObjectiveReading(key, objective, about, estimate, verdict))

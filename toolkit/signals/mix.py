@@ -297,8 +297,7 @@ def _draw(figure: Any, splits: Sequence[Mix]) -> None:
                 ends = [estimate.ci_lower / unit, estimate.ci_upper / unit]
                 axes.plot(ends, [place + offset] * 2, color="#333333", linewidth=1)
     axes.axvline(0, color=PALETTE[4], linewidth=0.8)
-    names = [f"{split.metric.name} by {split.column}" for split in reversed(splits)]
-    axes.set_yticks(range(len(splits)), [name.replace("$", r"\$") for name in names])
+    axes.set_yticks(range(len(splits)), [f"{split.metric.name} by {split.column}" for split in reversed(splits)])
     axes.grid(axis="x")
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("part of the change, in practical thresholds (shaded: within one), with 95 % interval")

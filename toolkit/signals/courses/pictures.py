@@ -38,7 +38,7 @@ def draw_courses(figure: Any, courses: Sequence[MetricCourse], *, marks: Sequenc
 def _title(course: MetricCourse) -> str:
     step = f" – {course.step_text}" if course.told else ""
     unit = f", {course.metric.unit}" if course.metric.unit not in {"", "share"} else ""
-    return f"{course.metric.name}{unit}{step}".replace("$", r"\$")  # matplotlib would read mathematics
+    return f"{course.metric.name}{unit}{step}"
 
 
 def _draw_reference(axes: Any, course: MetricCourse, reference: Window, first: date, last: date) -> None:

@@ -114,7 +114,7 @@ class _Past:
 
 def _judge(text: ErrorText, counted: ErrorTexts, deployments: Sequence[Mark], smallest: int) -> RecurringError:
     past = _past(text, counted)
-    requests = sum(day.requests for day in counted.days if day.day >= counted.current.start.date())
+    requests = sum(day.requests for day in counted.days if day.day >= counted.current.first_day)
     if past.requests and requests:
         change = stats.compare_rates(
             past.events, past.requests, text.requests, requests, dispersion=past.burst
@@ -147,7 +147,7 @@ def _judge(text: ErrorText, counted: ErrorTexts, deployments: Sequence[Mark], sm
 
 
 def _past(text: ErrorText, counted: ErrorTexts) -> _Past:
-    begin = counted.current.start.date()
+    begin = counted.current.first_day
     earlier_days = {day.day: day.requests for day in counted.days if day.day < begin}
     before = [day for day in text.days if day.day < begin]
     first_now = next(day for day in text.days if day.day >= begin)

@@ -76,5 +76,4 @@ def _draw(
 
 
 def _shortened(name: str) -> str:
-    shown = name if len(name) <= _LONGEST_TITLE else f"{name[: _LONGEST_TITLE - 1]}…"
-    return shown.replace("$", r"\$")
+    return name if len(name) <= _LONGEST_TITLE else f"{name[: _LONGEST_TITLE - 1]}…"

@@ -18,7 +18,7 @@ from toolkit.signals.groups.looked import Looked
 from toolkit.signals.groups.memory import GroupRule, load_group_rules
 from toolkit.signals.groups.signal_group import SignalGroup
 from toolkit.signals.lifecycle.history import NEVER_SEEN, SignalHistory, Standing, load_history
-from toolkit.signals.observation import CURRENT, Observation
+from toolkit.signals.observation import Observation
 from toolkit.signals.signal import Signal, kind_of
 from toolkit.windows import Window
 
@@ -70,7 +70,7 @@ def arrange_groups(
     """Signals as groups; everything that was read is given. See `group_signals`."""
     signals = list({signal.key: signal for signal in reversed(signals)}.values())[::-1]  # of one key the first
     standings = history.before(observed.as_of)
-    days = observed.window.start.date(), (observed.window.end - timedelta(days=1)).date()
+    days = observed.window.first_day, observed.window.last_day
     harms = {signal.key: measure_harm(signal, scale) for signal in signals}
     groups = [
         _arrange(each, signals, harms=harms, standings=standings, days=days, marks=marks, as_of=observed.as_of)
@@ -143,7 +143,7 @@ def _scale(workspace: Workspace, observed: Observation) -> HarmScale:
     budgets = {key: objective.budget for key, objective in load_objectives(workspace).items()}
     return HarmScale(
         observed.metrics[model.loss].practical_threshold,
-        observed.cells.total("requests", CURRENT) / observed.weeks,
+        observed.requests_per_week,
         model.loss_value,
         {key: budget.period_days for key, budget in budgets.items() if budget is not None},
     )

@@ -308,8 +308,7 @@ def _draw(figure: Any, shown: Sequence[NewlyBad], kinds: Sequence[str]) -> None:
             ends = [beyond.ci_lower * week, beyond.ci_upper * week]
             axes.plot(ends, [place, place], color="#333333", linewidth=1)
     axes.axvline(0, color=PALETTE[4], linewidth=0.8)
-    names = [each.segment.replace("$", r"\$") for each in reversed(shown)]  # matplotlib would read mathematics
-    axes.set_yticks(range(len(shown)), names)
+    axes.set_yticks(range(len(shown)), [each.segment for each in reversed(shown)])
     axes.grid(axis="x")
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("loss per week beyond the rest's, shrunken\n(line: 95 % interval; red: a signal)", loc="right")
