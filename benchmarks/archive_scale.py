@@ -18,12 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "archive"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "archive"))
 
-from synthetic_archive import START, make_archive, make_files, make_manifest  # noqa: E402 - the tests' folder comes first
+from synthetic_archive import START, make_archive, make_files, make_manifest
 
-from toolkit.archive import (  # noqa: E402 - as above
+from toolkit.archive import (
     Reference,
     list_reports,
     reconcile,
@@ -31,11 +30,11 @@ from toolkit.archive import (  # noqa: E402 - as above
     verify_all,
     verify_report,
 )
-from toolkit.archive.index import refresh  # noqa: E402 - as above
-from toolkit.archive.versions import last_recorded, open_staging, publish, record_publication  # noqa: E402 - as above
-from toolkit.digests import document_bytes  # noqa: E402 - as above
-from toolkit.ledger import Ledger, open_ledger  # noqa: E402 - as above
-from toolkit.workspace import Workspace  # noqa: E402 - as above
+from toolkit.archive.index import refresh
+from toolkit.archive.versions import last_recorded, open_staging, publish, record_publication
+from toolkit.digests import document_bytes
+from toolkit.ledger import Ledger, open_ledger
+from toolkit.workspace import Workspace
 
 VERSIONS = 10_000
 VERSIONS_OF_A_SUBJECT = 50

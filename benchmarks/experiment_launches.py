@@ -15,10 +15,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "experiments"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "experiments"))
 
-from launches import EFFECT, Design, fixed_design, sequential_design, simulate  # noqa: E402 - the tests' folder comes first
+from launches import EFFECT, Design, fixed_design, sequential_design, simulate
 
 LAUNCHES = 10_000
 MOST_HARM, FEWEST_WINS = 0.05, 0.80

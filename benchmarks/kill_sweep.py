@@ -29,15 +29,15 @@ from typing import Any, NamedTuple
 
 import nbformat
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT))  # run as a script, from any folder
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, from any folder: the checkout's own
 
-from toolkit.archive import list_reports, load_manifest, reconcile, report_folder, verify_all  # noqa: E402 - the checkout's own
-from toolkit.digests import digest_file  # noqa: E402 - as above
-from toolkit.ledger import open_ledger  # noqa: E402 - as above
-from toolkit.reports.batch import list_batches, load_batch, open_crew, run_batch  # noqa: E402 - as above
-from toolkit.workspace import Workspace, open_workspace  # noqa: E402 - as above
+from toolkit.archive import list_reports, load_manifest, reconcile, report_folder, verify_all
+from toolkit.digests import digest_file
+from toolkit.ledger import open_ledger
+from toolkit.reports.batch import list_batches, load_batch, open_crew, run_batch
+from toolkit.workspace import Workspace, open_workspace
 
+CHECKOUT = Path(__file__).resolve().parents[1]
 KILLS = 300
 LANES = 2
 ITEMS = 6

@@ -87,7 +87,7 @@ def by_tea_tasting() -> Compare:
             cov_={("n", "s"): cross},
         )
 
-    def read(row: Sequence[float], share: bool) -> Reading:  # noqa: ARG001 - it has one method for numbers of any kind
+    def read(row: Sequence[float], _share: bool) -> Reading:  # it has one method for numbers of any kind
         metric = ratio if row[4] else mean
         found = metric.analyze_aggregates(side(row[:6]), side(row[6:]))
         lift = found.rel_effect_size_ci_lower, found.rel_effect_size_ci_upper

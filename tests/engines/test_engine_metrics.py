@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -311,11 +311,11 @@ def embedded(tmp_path_factory: pytest.TempPathFactory, event_tables: tuple[pa.Ta
     return measure_all(in_parquet(tmp_path_factory.mktemp("embedded"), *event_tables))
 
 
-def _same(one: object, other: object) -> bool:
+def _same(one: Any, other: Any) -> bool:
     if isinstance(one, str) or isinstance(other, str):
         return one == other
     if isinstance(one, list | np.ndarray) and isinstance(other, list | np.ndarray):  # in the order of the engine
         return len(one) == len(other) and all(map(_same, sorted(one), sorted(other)))
-    if pd.isna(one) or pd.isna(other):  # type: ignore[call-overload] # neither is a list
-        return bool(pd.isna(one) and pd.isna(other))  # type: ignore[call-overload] # neither is a list
-    return math.isclose(float(one), float(other), rel_tol=1e-9, abs_tol=1e-12)  # type: ignore[arg-type] # numbers
+    if pd.isna(one) or pd.isna(other):
+        return bool(pd.isna(one) and pd.isna(other))
+    return math.isclose(float(one), float(other), rel_tol=1e-9, abs_tol=1e-12)

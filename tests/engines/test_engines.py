@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,7 @@ def test_nan_is_read_as_missing_and_counted(engine: Engine, event_tables: tuple[
 
     scores = source.execute(read.select("score"), reading="predictions")["score"]
 
-    nan = sum(score != score for score in event_tables[0]["score"].to_pylist() if score is not None)  # noqa: PLR0124 - NaN
+    nan = sum(math.isnan(score) for score in event_tables[0]["score"].to_pylist() if score is not None)
     assert nan > 0
     assert source.facts("predictions", ["score", "error"], as_of=AS_OF).nan == {"score": nan}
     assert int(read.aggregate(missing=read.score.isnull().sum()).execute()["missing"].iloc[0]) == nan

@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from experiment_trial import METRICS, Trial, make_trial
+from experiment_trial import END, METRICS, Trial
+from planned_trial import AS_OF, LATER, RULE, served_rows, sums_by
 
 from toolkit import data, experiments
-from toolkit.experiments.history import UnitVariance, design_effect, read_history, unit_variance
 from toolkit.records import Record
 from toolkit.stats.boundaries import boundary
 from toolkit.stats.crossings import inflation
 from toolkit.stats.estimate import critical_value
 from toolkit.stats.power import PowerDesign, mean_outcome
 from toolkit.stats.sample_sizes import units_needed
-
-LATER = {'window: {start: "2024-03-01", end: "2024-03-15"}': 'window: {start: "2024-03-15", end: "2024-04-12"}'}
-"""The experiment comes after the trial's own two weeks, which are its history."""
-RULE = "rule: superior_and_not_inferior\n"
-START, END = (pd.Timestamp(day, tz="UTC") for day in ("2024-03-01", "2024-03-15"))
-AS_OF = "2024-03-18"
-
-
-def _served(trial: Trial) -> pd.DataFrame:
-    """What version 1 served in the two weeks, with its labels."""
-    rows = trial.predictions
-    rows = rows[rows["served"] & (rows["version"] == "1")]
-    rows = rows[(rows["occurred_at"] >= START) & (rows["occurred_at"] < END)]
-    rows = rows.merge(trial.outcomes[["request_id", "label"]], on="request_id", how="left")
-    return rows.assign(brier=(rows["label"] - rows["score"]) ** 2)
-
-
-def _sums(rows: pd.DataFrame, by: str, column: str) -> pd.DataFrame:
-    return rows.groupby(by)[column].agg(["sum", "count"])
-
-
-def _linearised(sums: pd.DataFrame) -> pd.Series:
-    ratio = sums["sum"].sum() / sums["count"].sum()
-    return (sums["sum"] - ratio * sums["count"]) / sums["count"].mean()
-
-
-def _history(trial: Trial, root: Path, changes: dict[str, str] | None = None, **options: Any) -> Any:
-    workspace = trial.planned(LATER).planned(changes or {}).write(root)
-    plan = experiments.load(workspace, "eta-v2")
-    return read_history(plan, data.open_source(workspace), as_of=AS_OF, **{"weeks": 2, **options})
 
 
 def _design(trial: Trial, root: Path, changes: dict[str, str] | None = None, **options: Any) -> Any:
@@ -57,120 +26,10 @@ def _design(trial: Trial, root: Path, changes: dict[str, str] | None = None, **o
     return experiments.design_experiment(plan, data.open_source(workspace), **{"as_of": AS_OF, "weeks": 2, **options})
 
 
-@pytest.mark.parametrize(("metric", "column"), [("brier", "brier"), ("profit", "profit"), ("latency", "latency_ms")])
-def test_the_variance_of_a_unit_is_that_of_its_linearised_sums(
-    repeated_trial: Trial, tmp_path: Path, metric: str, column: str
-) -> None:
-    found = unit_variance(_history(repeated_trial, tmp_path), metric, days=14)
-    rows = _served(repeated_trial)
-    assert isinstance(found, UnitVariance)
-    assert found.units == rows["unit_id"].nunique()
-    assert found.level == pytest.approx(rows[column].mean(), rel=1e-12)
-    assert found.variance == pytest.approx(_linearised(_sums(rows, "unit_id", column)).var(), rel=1e-9)
-    assert not found.single
-
-
-def test_a_level_of_a_billion_keeps_its_variance(repeated_trial: Trial, tmp_path: Path) -> None:
-    far = repeated_trial.predictions.assign(profit=repeated_trial.predictions["profit"] + 1e9)
-    shifted = Trial(far, repeated_trial.outcomes, repeated_trial.exposures)
-    near = unit_variance(_history(repeated_trial, tmp_path / "near"), "profit", days=14)
-    found = unit_variance(_history(shifted, tmp_path / "far"), "profit", days=14)
-    assert found.variance == pytest.approx(near.variance, rel=1e-6)  # the numbers themselves have 1e-7 of a unit left
-
-
-def test_units_are_counted_on_the_first_day_they_come(repeated_trial: Trial, tmp_path: Path) -> None:
-    history = _history(repeated_trial, tmp_path)
-    rows = repeated_trial.predictions
-    rows = rows[rows["served"] & (rows["occurred_at"] < END)]
-    first = rows.groupby("unit_id")["occurred_at"].min().dt.date.value_counts()
-    assert dict(history.new_units) == {day.date(): first.get(day.date(), 0) for day in pd.date_range(START, periods=14)}
-    week, units = sum(first[first.index >= date(2024, 3, 8)]), first.sum()
-    assert history.units_after(14) == history.units == units
-    assert history.units_after(28) == units + 2 * week  # the last week again and again
-    assert history.units_after(15) == units + history.new_units[7][1]
-    # Everybody will be in the experiment; how they vary is known of those who met version 1.
-    assert history.control_units == _served(repeated_trial)["unit_id"].nunique() < units
-
-
-def test_covariates_explain_what_a_regression_says(repeated_trial: Trial, tmp_path: Path) -> None:
-    changes = {RULE: RULE + "covariates: [{column: score_before}, {column: latency_before}]\n"}
-    rng = np.random.default_rng(3)
-    rows = repeated_trial.predictions
-    known = rows.assign(
-        score_before=rows["profit"] + rng.normal(0, 2, len(rows)),
-        latency_before=np.where(rng.random(len(rows)) < 0.2, np.nan, rng.normal(0, 1, len(rows))),
-    )
-    trial = Trial(known, repeated_trial.outcomes, repeated_trial.exposures)
-    found = unit_variance(_history(trial, tmp_path, changes), "profit", days=14)
-    served = _served(trial)
-    units = served.groupby("unit_id").agg(x=("score_before", "mean"), z=("latency_before", "mean"))
-    complete = units.dropna()
-    design = np.column_stack([np.ones(len(complete)), complete["x"], complete["z"]])
-    sums = _sums(served, "unit_id", "profit").loc[complete.index]
-    linear = sums["sum"] - served["profit"].mean() * sums["count"]
-    fitted = design @ np.linalg.lstsq(design, linear, rcond=None)[0]
-    assert found.covered == pytest.approx(len(complete) / len(units))
-    assert found.explained == pytest.approx(found.covered * np.var(fitted) / np.var(linear), rel=1e-9)
-    assert found.explained > 0.3
-
-
-def test_a_units_own_past_is_a_covariate(tmp_path: Path) -> None:
-    trial = make_trial(units=300, most_requests=12, seed=2)
-    rng = np.random.default_rng(8)
-    habit = {unit: rng.normal(0, 9) for unit in trial.predictions["unit_id"].unique()}
-    rows = trial.predictions.assign(profit=trial.predictions["profit"] + trial.predictions["unit_id"].map(habit))
-    changes = {RULE: RULE + "covariates: [{metric: profit, days: 7}]\n"}
-    history = _history(Trial(rows, trial.outcomes, trial.exposures), tmp_path, changes, weeks=1)
-    found = unit_variance(history, "profit", days=7)
-    served = _served(Trial(rows, trial.outcomes, trial.exposures))
-    middle = pd.Timestamp("2024-03-08", tz="UTC")
-    past, now = (served[served["occurred_at"] < middle], served[served["occurred_at"] >= middle])
-    own = past.groupby("unit_id")["profit"].mean()
-    sums = _sums(now, "unit_id", "profit")
-    linear = sums["sum"] - now["profit"].mean() * sums["count"]
-    both = pd.concat([linear.rename("e"), own.rename("x")], axis=1, join="inner")
-    assert found.covered == pytest.approx(len(both) / len(sums))
-    assert found.explained == pytest.approx(found.covered * both.corr().loc["e", "x"] ** 2, rel=1e-9)
-    assert found.explained > 0.3
-
-
-def test_clusters_widen_a_level_by_the_design_effect(repeated_trial: Trial, tmp_path: Path) -> None:
-    history = _history(repeated_trial, tmp_path, {"analysis: plain": "analysis: clustered\ncluster: cluster_id"})
-    rows = _served(repeated_trial)
-    by_cluster, by_unit = (_linearised(_sums(rows, by, "brier")) for by in ("cluster_id", "unit_id"))
-    expected = (by_cluster.var() / len(by_cluster)) / (by_unit.var() / len(by_unit))
-    assert design_effect(history, "brier") == pytest.approx(expected, rel=1e-9)
-    assert design_effect(_history(repeated_trial, tmp_path / "plain"), "brier") is None
-
-
-def test_a_unit_without_a_cluster_stands_for_itself(repeated_trial: Trial, tmp_path: Path) -> None:
-    rows = repeated_trial.predictions
-    lone = rows["cluster_id"] < "c010"
-    called_like_a_unit = {"c020": rows.loc[lone, "unit_id"].iloc[0]}
-    clusters = rows["cluster_id"].mask(lone).replace(called_like_a_unit)
-    trial = Trial(rows.assign(cluster_id=clusters), repeated_trial.outcomes, repeated_trial.exposures)
-    history = _history(trial, tmp_path, {"analysis: plain": "analysis: clustered\ncluster: cluster_id"})
-    served = _served(trial)
-    served = served.assign(group=served["cluster_id"].fillna("alone " + served["unit_id"]))
-    by_group, by_unit = (_linearised(_sums(served, by, "brier")) for by in ("group", "unit_id"))
-    assert design_effect(history, "brier") == pytest.approx(
-        (by_group.var() / len(by_group)) / (by_unit.var() / len(by_unit)), rel=1e-9
-    )
-
-
-def test_only_eligible_requests_make_history(repeated_trial: Trial, tmp_path: Path) -> None:
-    history = _history(repeated_trial, tmp_path, {RULE: RULE + "eligible: profit > -10\n"})
-    rows = _served(repeated_trial)
-    rows = rows[rows["profit"] > -10]
-    found = unit_variance(history, "latency", days=14)
-    assert history.control_units == found.units == rows["unit_id"].nunique()
-    assert found.level == pytest.approx(rows["latency_ms"].mean(), rel=1e-12)
-
-
 def test_units_and_power_are_those_of_the_formula(trial: Trial, tmp_path: Path) -> None:
     design = _design(trial, tmp_path, {"alpha: 0.05": "alpha: 0.05\nplanned_effect: 0.03"})
     primary, _, latency, errors = design.metrics
-    variance = _served(trial)["brier"].dropna().var()
+    variance = served_rows(trial)["brier"].dropna().var()
     wanted = 1 - 0.2 / 3  # two guardrails beside it
     assert primary.aim.power == pytest.approx(wanted)
     z = critical_value(0.95) + float(PowerDesign().reach(wanted) - PowerDesign().reach(0.5))
@@ -282,12 +141,12 @@ def test_a_group_that_could_be_harmed_is_sized_by_its_own_requests(repeated_tria
         ("latency", "profit_band=below -10"),
         ("error_rate", "profit_band=below -10"),
     ]
-    rows = _served(repeated_trial)
+    rows = served_rows(repeated_trial)
     everyone = pd.Series(0.0, index=rows["unit_id"].unique())
     for design_of_group, inside in zip(
         design.groups, (rows["cluster_id"] == "c007", rows["profit"] < -10), strict=False
     ):
-        sums = _sums(rows[inside], "unit_id", "latency_ms")
+        sums = sums_by(rows[inside], "unit_id", "latency_ms")
         level = rows.loc[inside, "latency_ms"].mean()
         linear = everyone.add(sums["sum"] - level * sums["count"], fill_value=0) / (inside.sum() / len(everyone))
         assert design_of_group.level == pytest.approx(level, rel=1e-9)
@@ -312,7 +171,7 @@ def test_a_shadow_is_sized_by_the_differences_of_its_pairs(
     old, new = (rows[rows["version"] == version] for version in "12")
 
     def spread(by: str) -> tuple[float, int]:
-        sides = [_sums(side, by, "brier") for side in (old, new)]
+        sides = [sums_by(side, by, "brier") for side in (old, new)]
         own = [
             (sums["sum"] - side["brier"].mean() * sums["count"]) / side["brier"].count()
             for sums, side in zip(sides, (old, new), strict=True)
@@ -349,7 +208,7 @@ def test_a_quantile_is_sized_by_its_error_over_days(trial: Trial, tmp_path: Path
     design = experiments.design_experiment(plan, data.open_source(workspace), as_of=AS_OF, weeks=2)
     p90 = next(each for each in design.metrics if each.metric == "p90")
     estimate = design.history.quantiles["p90"]
-    assert p90.level == pytest.approx(_served(trial)["latency_ms"].quantile(0.9), rel=1e-12)
+    assert p90.level == pytest.approx(served_rows(trial)["latency_ms"].quantile(0.9), rel=1e-12)
     assert p90.variance == pytest.approx(estimate.se**2 * design.history.control_units, rel=1e-9)
     assert p90.needed_days in range(7, 729, 7)
 
@@ -389,14 +248,6 @@ def test_a_version_that_never_served_has_no_history(trial: Trial, tmp_path: Path
     assert design.text.startswith("Nothing can be said about power: no history: version 1 served no whole week")
     shadow = {"kind: ab": "kind: shadow"}
     assert _design(Trial(rows, trial.outcomes, trial.exposures), tmp_path / "s", shadow).history.units > 0
-
-
-def test_history_ends_where_labels_are_mature_and_weeks_are_whole(trial: Trial, tmp_path: Path) -> None:
-    workspace = trial.planned(LATER).write(tmp_path)
-    plan = experiments.load(workspace, "eta-v2")
-    history = read_history(plan, data.open_source(workspace), as_of="2024-03-12T06:00Z", weeks=4)
-    # Friday to Thursday, as the experiment; labels take a day, and the data begin on Friday the 1st.
-    assert history.window.label == "2024-03-01 … 2024-03-07"
 
 
 def test_a_metric_that_does_not_vary_has_a_reason(trial: Trial, tmp_path: Path) -> None:

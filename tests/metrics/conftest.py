@@ -1,4 +1,4 @@
-"""Two months of requests with every column that a metric may read, and ways to measure metrics written in YAML."""
+"""Requests with every column that a metric may read, ways to measure metrics written in YAML, and units of moments."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -106,3 +107,35 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Wide:
     predictions = widen(predictions)
     small = write_workspace(tmp_path_factory.mktemp("wide"), predictions, outcomes)
     return Wide(small.workspace, predictions.merge(outcomes, on="request_id", how="left"))
+
+
+@pytest.fixture(scope="module")
+def connection() -> Any:
+    return ibis.duckdb.connect(threads=1)
+
+
+@pytest.fixture(scope="module")
+def units() -> pd.DataFrame:
+    """4,000 units: a proportion, a mean and a ratio with what they were before; new units have no before."""
+    rng = np.random.default_rng(5)
+    n = 4000
+    frame = pd.DataFrame(
+        {
+            "variant": rng.choice(["a", "b"], n),
+            "country": rng.choice(["DK", "NO", "SE", None], n),
+            "size": rng.integers(0, 3, n),
+            "day": pd.to_datetime("2025-03-01") + pd.to_timedelta(rng.integers(0, 4, n), unit="D"),
+            "sessions": rng.poisson(3, n) + 1,
+            "sessions_before": rng.poisson(3, n) + 1.0,
+        }
+    )
+    frame["day"] = frame["day"].dt.date
+    frame["orders"] = rng.binomial(frame["sessions"], 0.4)
+    frame["orders_before"] = rng.binomial(frame["sessions_before"].astype(int), 0.4).astype(float)
+    frame["converted"] = frame["orders"] > 1
+    frame["revenue"] = frame["orders"] * rng.lognormal(3, 1, n)
+    frame["revenue_before"] = frame["orders_before"] * rng.lognormal(3, 1, n)
+    new = rng.random(n) < 0.2
+    frame.loc[new, ["sessions_before", "orders_before", "revenue_before"]] = None
+    frame.loc[rng.random(n) < 0.01, "revenue"] = None
+    return frame

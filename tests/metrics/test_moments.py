@@ -14,56 +14,14 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from metrics.stored_units import NEEDS, RATIO, stored
 
-from toolkit.data.cache import Cache
-from toolkit.errors import ArgumentError, ContractError, UnknownNameError, VerificationError
+from toolkit.errors import ArgumentError, ContractError, UnknownNameError
 from toolkit.metrics import moment_sums
 from toolkit.metrics.moment_sums import round_origin
-from toolkit.metrics.moment_table import MomentTable, Needs, moments_digest
-from toolkit.metrics.moments import collect_moments, kept_moments
+from toolkit.metrics.moment_table import MomentTable, Needs
+from toolkit.metrics.moments import collect_moments
 from toolkit.stats.joint_moments import joint_moments, merge_moments
-
-RATIO = ("orders", "sessions", "orders_before", "sessions_before")
-NEEDS = Needs.of("converted") | Needs.of("revenue", "revenue_before") | Needs.of(*RATIO)
-
-
-@pytest.fixture(scope="module")
-def connection() -> Any:
-    return ibis.duckdb.connect(threads=1)
-
-
-@pytest.fixture(scope="module")
-def units() -> pd.DataFrame:
-    """4,000 units: a proportion, a mean and a ratio with what they were before; new units have no before."""
-    rng = np.random.default_rng(5)
-    n = 4000
-    frame = pd.DataFrame(
-        {
-            "variant": rng.choice(["a", "b"], n),
-            "country": rng.choice(["DK", "NO", "SE", None], n),
-            "size": rng.integers(0, 3, n),
-            "day": pd.to_datetime("2025-03-01") + pd.to_timedelta(rng.integers(0, 4, n), unit="D"),
-            "sessions": rng.poisson(3, n) + 1,
-            "sessions_before": rng.poisson(3, n) + 1.0,
-        }
-    )
-    frame["day"] = frame["day"].dt.date
-    frame["orders"] = rng.binomial(frame["sessions"], 0.4)
-    frame["orders_before"] = rng.binomial(frame["sessions_before"].astype(int), 0.4).astype(float)
-    frame["converted"] = frame["orders"] > 1
-    frame["revenue"] = frame["orders"] * rng.lognormal(3, 1, n)
-    frame["revenue_before"] = frame["orders_before"] * rng.lognormal(3, 1, n)
-    new = rng.random(n) < 0.2
-    frame.loc[new, ["sessions_before", "orders_before", "revenue_before"]] = None
-    frame.loc[rng.random(n) < 0.01, "revenue"] = None
-    return frame
-
-
-def stored(connection: Any, frame: pd.DataFrame, folder: Path) -> Any:
-    """The frame as a Parquet file, which is what moments are mostly collected from."""
-    path = folder / f"rows-{len(list(folder.iterdir()))}.parquet"
-    frame.to_parquet(path, index=False)
-    return connection.read_parquet(path)
 
 
 def from_rows(frame: pd.DataFrame, measures: tuple[str, ...]) -> Any:
@@ -358,60 +316,6 @@ def test_the_variance_of_a_ratio_follows_from_the_moments(connection: Any, tmp_p
         assert spread / found.mean(1) ** 2 == pytest.approx(expected, rel=1e-9)
 
 
-def test_bytes_keep_every_digit(connection: Any, units: pd.DataFrame, tmp_path: Path) -> None:
-    table = collect_moments(stored(connection, units, tmp_path), NEEDS, by=["variant", "day"], splits=["country"])
-    again = MomentTable.from_bytes(table.to_bytes())
-    assert (again.needs, again.by, again.splits) == (table.needs, table.by, table.splits)
-    pd.testing.assert_frame_equal(again.frame, table.frame, check_exact=True)
-    assert again.to_bytes() == table.to_bytes()
-
-
-def test_ten_runs_give_identical_bytes(units: pd.DataFrame, tmp_path: Path) -> None:
-    path = tmp_path / "units.parquet"
-    units.to_parquet(path, index=False)
-    runs = set()
-    for _ in range(10):
-        rows = ibis.duckdb.connect(threads=1).read_parquet(path)
-        runs.add(collect_moments(rows, NEEDS, by=["variant"], splits=["country", "size"]).to_bytes())
-    assert len(runs) == 1
-
-
-def test_kept_moments_are_collected_once(connection: Any, units: pd.DataFrame, tmp_path: Path) -> None:
-    rows = stored(connection, units, tmp_path)
-    cache, calls = Cache(tmp_path / "cache"), []
-
-    def collect() -> MomentTable:
-        calls.append(1)
-        return collect_moments(rows, NEEDS, by=["variant"])
-
-    key = {"definition": moments_digest(NEEDS, by=["variant"], rows="sha256:units"), "fingerprint": "sha256:data"}
-    first, second = (kept_moments(cache, key, collect) for _ in range(2))
-    assert len(calls) == 1
-    assert first.to_bytes() == second.to_bytes()
-    kept_moments(cache, key | {"fingerprint": "sha256:other data"}, collect)
-    assert len(calls) == 2
-
-
-def test_needs_unite_like_sets() -> None:
-    some, others = Needs.of("b", "a"), Needs.of("c")
-    assert some | others == others | some == some | others | some
-    assert Needs.of("a", "b") == Needs.of("b", "a") == Needs(pairs=(("b", "a"), ("a", "a"), ("b", "b")))
-    assert (some | others).paired == ("a", "b")
-    assert Needs() | some == some
-    assert Needs(("x",)).pairs == ()
-
-
-def test_the_digest_is_of_everything_that_moments_depend_on() -> None:
-    digests = {
-        moments_digest(needs, by=by, splits=splits, rows=rows)
-        for needs in (Needs.of("a"), Needs(("a",)), Needs.of("a", "b"))
-        for by, splits in (((), ()), (("v",), ()), ((), ("v",)))
-        for rows in ("sha256:1", "sha256:2")
-    }
-    assert len(digests) == 18
-    assert moments_digest(Needs.of("b", "a"), rows="r") == moments_digest(Needs.of("a", "b"), rows="r")
-
-
 @pytest.mark.parametrize(
     ("seen", "whole", "origin"),
     [
@@ -471,62 +375,3 @@ def test_what_cannot_be_collected_is_said(connection: Any, units: pd.DataFrame, 
         with pytest.raises(error) as caught:
             act()
         assert caught.value.args[0] == message
-
-
-def test_what_was_not_collected_is_said(connection: Any, units: pd.DataFrame, tmp_path: Path) -> None:
-    table = collect_moments(stored(connection, units, tmp_path), NEEDS, by=["variant"])
-    cases: list[tuple[Any, type[Exception], str]] = [
-        (
-            lambda: table.moments(["orders", "revenue"]),
-            ArgumentError,
-            "the covariance of 'orders' and 'revenue' was not collected; ask for it with Needs.of('orders', 'revenue')",
-        ),
-        (
-            lambda: table.moments(["orders"], {"varian": "a"}),
-            UnknownNameError,
-            "unknown group 'varian'; allowed: variant. Did you mean 'variant'?",
-        ),
-        (
-            lambda: table.moments(["orders"], split="country", value="DK"),
-            UnknownNameError,
-            "unknown segmentation 'country'; allowed: none are defined.",
-        ),
-        (
-            lambda: table.values("country"),
-            UnknownNameError,
-            "unknown group or segmentation 'country'; allowed: variant.",
-        ),
-        (
-            lambda: table.moments(["clicks"]),
-            UnknownNameError,
-            "unknown measure 'clicks'; allowed: converted, orders, orders_before, revenue, revenue_before, sessions, "
-            "sessions_before.",
-        ),
-        (MomentTable.joined, ArgumentError, "no moments to join; give at least one table"),
-        (
-            lambda: MomentTable.joined(table, MomentTable(Needs(), (), (), table.frame)),
-            ArgumentError,
-            "moments of different needs, groups or segmentations cannot be joined",
-        ),
-        (
-            lambda: MomentTable.from_bytes(b"PAR1 and nothing"),
-            VerificationError,
-            "these bytes are no moments that the toolkit stored",
-        ),
-    ]
-    for act, error, message in cases:
-        with pytest.raises(error) as caught:
-            act()
-        assert caught.value.args[0] == message
-
-
-def test_moments_of_another_format_are_refused(
-    units: pd.DataFrame, connection: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = collect_moments(stored(connection, units, tmp_path), Needs.of("orders"))
-    monkeypatch.setattr("toolkit.metrics.moment_table.FORMAT", 0)
-    data = table.to_bytes()
-    monkeypatch.undo()
-    with pytest.raises(VerificationError) as caught:
-        MomentTable.from_bytes(data)
-    assert str(caught.value) == "moments were stored in format 0, this toolkit reads 1"

@@ -45,8 +45,8 @@ def test_the_page_says_what_it_is(published: Published) -> None:
 
 
 def test_rendering_twice_gives_the_same_bytes() -> None:
-    make = lambda: make_notebook(shown({"text/html": "<b>1</b>"}), shown({"image/png": PNG}))  # noqa: E731  # one line, used twice
-    assert render(make()) == render(make())  # new cell ids, same page
+    first, second = (make_notebook(shown({"text/html": "<b>1</b>"}), shown({"image/png": PNG})) for _ in range(2))
+    assert render(first) == render(second)  # new cell ids, same page
 
 
 @pytest.mark.parametrize(

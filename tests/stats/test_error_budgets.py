@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -159,7 +161,7 @@ def test_silence_is_measured_by_what_is_usual() -> None:
         ),
     ],
 )
-def test_what_is_no_count_or_share_is_refused(call: object, message: str) -> None:
+def test_what_is_no_count_or_share_is_refused(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ArgumentError) as caught:
-        call()  # type: ignore[operator] - a list of different calls
+        call()
     assert str(caught.value) == message

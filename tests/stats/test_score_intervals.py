@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -37,9 +38,9 @@ def test_the_ends_are_where_the_test_with_the_likeliest_shares_stops_rejecting(c
         variance = at[1] * (1 - at[1]) / n1 + slope**2 * at[0] * (1 - at[0]) / n0
         return away**2 / (variance * (n0 + n1) / (n0 + n1 - 1))
 
-    def likeliest(second: object, low: float, high: float) -> tuple[float, float]:
+    def likeliest(second: Callable[[float], float], low: float, high: float) -> tuple[float, float]:
         def loss(share: float) -> float:
-            other = second(share)  # type: ignore[operator]  # a function of a share
+            other = second(share)
             return -sum(
                 x * math.log(p) + (n - x) * math.log1p(-p)
                 for x, n, p in ((x0, n0, share), (x1, n1, other))
@@ -47,7 +48,7 @@ def test_the_ends_are_where_the_test_with_the_likeliest_shares_stops_rejecting(c
             )
 
         found = optimize.minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-13}).x
-        return float(found), float(second(found))  # type: ignore[operator]  # as above
+        return float(found), float(second(found))
 
     z = stats.critical_value()
     for end in (difference.ci_lower, difference.ci_upper):
