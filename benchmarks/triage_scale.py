@@ -17,9 +17,10 @@ import statistics
 import sys
 import tempfile
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from ways.tables import markdown
 
 from toolkit.triage.capacity_programme import Floor, Programme, Task
 from toolkit.triage.programme_reasons import constraint_prices, why
@@ -98,9 +99,9 @@ def measure(size: Size) -> tuple[list[float], list[float], list[Choice]]:
     return seconds, processor, choices
 
 
-def explain() -> list[str]:
-    """What explaining and sampling cost, of the first draws."""
-    lines = []
+def explain() -> list[dict[str, Any]]:
+    """What explaining costs, of the first draws."""
+    rows = []
     for size, asked in ((SIZES[0], 50), (PROVEN, 10)):
         programme = draw(size, 0)
         choice = solve(programme)
@@ -111,24 +112,34 @@ def explain() -> list[str]:
         prices = constraint_prices(programme, choice, ["capacity", "floor"])
         per_price = (time.perf_counter() - start) / len(prices)
         proven = sum(each.optimal for each in (*told, *prices))
-        said = f"{proven} of {len(told) + len(prices)}"
-        lines.append(f"| {size.tasks} | {size.teams} | {per_task:.3f} | {per_price:.3f} | {said} |")
-    return lines
+        rows.append(
+            {
+                "tasks": size.tasks,
+                "teams": size.teams,
+                "s per task": f"{per_task:.3f}",
+                "s per price": f"{per_price:.3f}",
+                "proven": f"{proven} of {len(told) + len(prices)}",
+            }
+        )
+    return rows
 
 
-def sample() -> list[str]:
+def sample() -> list[dict[str, Any]]:
     """What the best lower quintile costs, by tasks and scenarios, with ten seconds at most."""
-    lines = []
+    rows = []
     for tasks, scenarios in ((20, 20), (50, 20), (50, 50), (50, 200)):
         programme = draw(Size(tasks, 3, 0), 0)
         rng = np.random.default_rng(1)
         values = np.array([task.value for task in programme.tasks])[:, None] * rng.lognormal(0, 0.8, (tasks, scenarios))
         start = time.perf_counter()
         choice = solve_sampled(programme, values, 0.2, time_limit_s=10)
-        lines.append(
-            f"| {tasks} | {scenarios} | {time.perf_counter() - start:.2f} | {100 * round(choice.gap, 9):.3g} % |"
-        )
-    return lines
+        seconds = time.perf_counter() - start
+        rows.append({"tasks": tasks, "scenarios": scenarios, "s": f"{seconds:.2f}", "gap": in_percent(choice.gap)})
+    return rows
+
+
+def in_percent(gap: float) -> str:
+    return f"{100 * round(gap, 9):.3g} %"
 
 
 def main() -> int:
@@ -144,32 +155,31 @@ def main() -> int:
         os.dup2(led_to, 1)
         own_bytes = os.fstat(written.fileno()).st_size
     print(f"{DRAWS} draws of each size.\n")
-    print("| tasks | teams | asked | proven optimal | largest gap | median s | longest s | median CPU s |")
-    print("|---|---|---|---|---|---|---|---|")
+    rows = []
     for size, seconds, processor, choices in measured:
         proven, gap = sum(choice.optimal for choice in choices), max(choice.gap for choice in choices)
-        asked = f"within {100 * size.gap:g} %" if size.gap else "optimal"
         median, longest = statistics.median(seconds), max(seconds)
-        row = [
-            f"{size.tasks:,}",
-            size.teams,
-            asked,
-            proven,
-            f"{100 * round(gap, 9):.3g} %",
-            f"{median:.2f}",
-            f"{longest:.2f}",
-        ]
-        print("|", " | ".join(map(str, [*row, f"{statistics.median(processor):.2f}"])), "|")
+        rows.append(
+            {
+                "tasks": f"{size.tasks:,}",
+                "teams": size.teams,
+                "asked": f"within {100 * size.gap:g} %" if size.gap else "optimal",
+                "proven optimal": proven,
+                "largest gap": in_percent(gap),
+                "median s": f"{median:.2f}",
+                "longest s": f"{longest:.2f}",
+                "median CPU s": f"{statistics.median(processor):.2f}",
+            }
+        )
         if size == PROVEN:
             missed |= proven < DRAWS or median > MOST_PROVEN_S
         if size == WITHIN_GAP:
             missed |= gap > WITHIN or longest >= MOST_WITHIN_S
+    print(markdown(rows))
     print("\nExplaining a proven plan, each by a further solution:\n")
-    print("| tasks | teams | s per task | s per price | proven |\n|---|---|---|---|---|")
-    print("\n".join(told))
+    print(markdown(told))
     print("\nThe plan with the best lower quintile over sampled values, stopped after 10 s:\n")
-    print("| tasks | scenarios | s | gap |\n|---|---|---|---|")
-    print("\n".join(sampled))
+    print(markdown(sampled))
     print(f"\nThe solver itself wrote {own_bytes} bytes.")
     return int(bool(missed or own_bytes))
 

@@ -26,6 +26,7 @@ from ways import policies
 from ways.hindsight import look_back
 from ways.simulated_programmes import (
     EFFORT_NOISE,
+    TAIL,
     VALUE_NOISE,
     Policy,
     Programme,
@@ -52,7 +53,6 @@ ITEMS, VALUE_SIGMA, EFFORT_SIGMA, CAPACITY = 40, 0.75, 0.6, 0.25
 STUDY = {"random": 0.44, "rank by value": 0.74, "WSJF": 0.84, "knapsack": 0.84, "shrunken": 0.85}
 LIKE_THE_STUDY = 0.02
 SHARE, NO_LESS, LEARNED, LOST = 0.84, 0.01, 1 / 3, 0.01
-TAIL = 1.2815515655446004
 
 FLOOR = Setting(constraints=True)
 SCENARIOS = {

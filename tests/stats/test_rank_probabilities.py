@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from itertools import combinations, permutations
+from random import Random
 
 import numpy as np
 import pytest
@@ -62,8 +64,8 @@ def test_another_unit_and_another_zero_change_no_rank(scores: np.ndarray, factor
 
 
 @given(TIED, st.randoms(use_true_random=False))
-def test_the_order_in_which_items_are_given_changes_no_probability(scores: np.ndarray, random: object) -> None:
-    places = np.argsort([random.random() for _ in scores])  # type: ignore[attr-defined]
+def test_the_order_in_which_items_are_given_changes_no_probability(scores: np.ndarray, random: Random) -> None:
+    places = np.argsort([random.random() for _ in scores])
     assert rank_probabilities(scores[places]).at == pytest.approx(rank_probabilities(scores).at[places])
 
 
@@ -267,7 +269,7 @@ def test_the_probability_of_the_first_places_is_calibrated() -> None:
         (lambda: regret([1, 3], [1, 2]), "draw 1: chosen 3 is more than best 2, must be at most that"),
     ],
 )
-def test_an_error_says_what_was_given(call: object, message: str) -> None:
+def test_an_error_says_what_was_given(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ArgumentError) as caught:
-        call()  # type: ignore[operator]
+        call()
     assert str(caught.value) == message

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -158,9 +160,9 @@ def test_no_items_are_no_draws() -> None:
         ),
     ],
 )
-def test_an_error_says_what_was_given(call: object, message: str) -> None:
+def test_an_error_says_what_was_given(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ArgumentError) as caught:
-        call()  # type: ignore[operator]
+        call()
     assert str(caught.value) == message
 
 

@@ -18,8 +18,7 @@ from toolkit.errors import ParameterError
 from toolkit.ledger import open_ledger
 from toolkit.reports import BatchItem, RunRequest, find_template, lint_template, list_templates, run_report
 from toolkit.reports.cluster import open_cluster
-from toolkit.signals import calibration, metric_changes, observe, segment_losses
-from toolkit.triage import candidates
+from toolkit.signals import calibration, group_signals, metric_changes, observe, segment_losses
 from toolkit.workspace import open_workspace
 
 APRIL, DECEMBER = "2013-05-02", "2014-01-01"
@@ -167,11 +166,12 @@ def test_calibration_comes_first_not_temperature(flights_workspace, as_of, drift
     source, model = open_source(flights_workspace), load_model(flights_workspace, "delay")
     observed = observe(flights_workspace, source, model, as_of=as_of, window_days=30)
     changes = metric_changes(observed)
-    ranked = candidates(changes, calibration(observed), segment_losses(observed)).ranked
-    assert ranked[0].key == "calibration"
+    stages = changes, calibration(observed), segment_losses(observed)
+    groups = group_signals(flights_workspace, source, observed, *stages).groups
+    assert groups[0].key == "calibration"
     temperature = next(change for change in changes.changes if change.key == "temperature")
     assert (temperature.verdict == "changed") is drifted
-    assert ("metric_change:temperature" in {candidate.key for candidate in ranked}) is drifted
+    assert ("metric_change:temperature" in {signal.key for group in groups for signal in group.signals}) is drifted
 
 
 def test_september_scores_too_high_but_loses_less(flights_workspace):

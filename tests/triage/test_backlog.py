@@ -137,6 +137,16 @@ def test_a_value_that_signals_give_is_there_with_their_confidence(workspace: Wor
     assert backlog(workspace, groups, model="small").items[0].confidence == sure
 
 
+def test_an_idea_that_needs_what_excludes_each_other_could_never_be_done(workspace: Workspace) -> None:
+    write_idea(workspace, "left", "excludes: [right]\n")
+    write_idea(workspace, "middle", "depends_on: [right]\n")
+    write_idea(workspace, "right")
+    write_idea(workspace, "top", "depends_on: [left, middle]\n")
+    with pytest.raises(DefinitionError) as caught:
+        backlog(workspace, arrange(), model="small")
+    assert str(caught.value) == "ideas/left.yml:8: excludes: top needs both left and right, and could never be done"
+
+
 def test_neither_do_steps_that_are_far_apart_nor_those_that_a_third_needs(workspace: Workspace) -> None:
     named = "signals: [calibration]\n"
     write_idea(workspace, "first", named)
@@ -222,7 +232,7 @@ def test_the_rows_say_where_it_comes_from(workspace: Workspace) -> None:
         ("excludes: [refit]\n", "ideas/refit.yml:8: excludes: an idea cannot exclude itself"),
         (
             "depends_on: [other]\nexcludes: [other]\n",
-            "ideas/refit.yml:9: excludes: refit depends on 'other'",
+            "ideas/refit.yml:9: excludes: refit depends on other",
         ),
         (
             "excludes: [othr]\n",

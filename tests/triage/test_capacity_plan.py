@@ -1,49 +1,28 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 from made_signals import arrange
+from triage.written_ideas import write_idea
 
-from conftest import MODEL, TEAMS
+from conftest import TEAMS
 from toolkit.errors import ArgumentError, Skipped
 from toolkit.records import Correction
 from toolkit.triage import CapacityPlan, backlog, plan_capacity
-from toolkit.workspace import Workspace, open_workspace
+from toolkit.workspace import Workspace
 
-IDEA = """\
-key: {key}
-kind: {kind}
-title: Do {key}
-owner: Ada
-team: flow
-model: small
-description: It should help.
-"""
 ESTIMATES = """\
 value_per_week: {{low: {low}, likely: {value}, high: {high}, unit: {unit}}}
 effort_days: {{low: {days}, likely: {days}, high: {days}}}
 """
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    for folder in ("models", "ideas"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "toolkit.toml").write_text('schema_version = 2\nname = "w"\n[tables]\n')
-    (tmp_path / "models" / "small.yml").write_text(MODEL)
-    (tmp_path / "teams.yml").write_text(TEAMS)  # flow: 5 days in 14
-    return open_workspace(tmp_path)
-
-
 def write(
     workspace: Workspace, key: str, value: float, days: float, more: str = "", *, kind: str = "model", unit: str = "EUR"
 ) -> None:
-    text = IDEA.format(key=key, kind=kind) + ESTIMATES.format(
-        low=value / 2, value=value, high=value * 2, days=days, unit=unit
-    )
-    (workspace.root / "ideas" / f"{key}.yml").write_text(text + more)
+    estimates = ESTIMATES.format(low=value / 2, value=value, high=value * 2, days=days, unit=unit)
+    write_idea(workspace, key, estimates + more, kind=kind, title=f"Do {key}")
 
 
 def plan(workspace: Workspace, corrections: tuple[Correction, ...] = ()) -> CapacityPlan:
@@ -160,7 +139,7 @@ def test_what_comes_first_comes_along_or_nothing_does(workspace: Workspace) -> N
 
 
 def test_what_cannot_be_planned_says_why(workspace: Workspace) -> None:
-    (workspace.root / "ideas" / "vague.yml").write_text(IDEA.format(key="vague", kind="data"))
+    write_idea(workspace, "vague", kind="data")
     write(workspace, "after", 10, 1, "depends_on: [vague]\n")
     write(workspace, "hours", 10, 1, unit="hours")
     write(workspace, "late", 10, 1, 'deadline: "2013-04-30"\n')

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -29,35 +26,9 @@ from triage.exhausted_programmes import (
 
 from toolkit.errors import ArgumentError
 from toolkit.triage import mixed_integer
-from toolkit.triage.capacity_programme import Floor, Programme, Task
+from toolkit.triage.capacity_programme import Floor, Programme
 from toolkit.triage.mixed_integer import MixedInteger, quietly
 from toolkit.triage.programme_solver import lower_floors, solve, solve_sampled
-
-CASES = Path(__file__).parents[1] / "reference" / "signals_cases.json"
-
-
-def reference_cases() -> Iterator[Any]:
-    for case in json.loads(CASES.read_text(encoding="utf-8")):
-        if case["part"] == "triage" and case["kind"] == "knapsack":
-            assert case["role"] == "ours"
-            yield pytest.param(case, id=case["id"])
-
-
-@pytest.mark.parametrize("case", list(reference_cases()))
-def test_the_reference_knapsacks_come_out(case: dict[str, Any]) -> None:
-    given, expected = case["inputs"], case["expected"]
-    tasks = [Task(item["id"], item["value"], {"team": item["effort"]}, kind=item["kind"]) for item in given["items"]]
-    # The case gives its floor in days; ours is a share of the capacity.
-    floor = Floor(("debt",), given["min_debt_effort"] / given["capacity"])
-    choice = solve(Programme(tuple(tasks), {"team": given["capacity"]}, floors=(floor,)))
-    assert choice.value == expected["value"]
-    assert choice.used_days == {"team": expected["effort"]}
-    assert (choice.optimal, choice.bound, choice.gap, choice.reason) == (True, expected["value"], 0, "")
-    assert choice.chosen == tuple(sorted(expected["one_optimal_set"]))
-
-
-def test_there_are_two_reference_knapsacks() -> None:
-    assert len(list(reference_cases())) == 2
 
 
 def test_plans_are_as_good_as_brute_force_on_500_random_programmes() -> None:

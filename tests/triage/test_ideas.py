@@ -2,36 +2,19 @@ from __future__ import annotations
 
 from datetime import date
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from triage.written_ideas import idea_text, make_workspace
 
-from conftest import MODEL, TEAMS
 from toolkit.errors import DefinitionError
 from toolkit.triage import load_ideas
-from toolkit.workspace import JOURNAL, Workspace, open_workspace
-
-IDEA = """\
-key: {key}
-kind: model
-title: Something better
-owner: Ada
-team: flow
-model: small
-description: It should help.
-depends_on: [{after}]
-"""
+from toolkit.workspace import JOURNAL, Workspace
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    (tmp_path / "models").mkdir()
-    (tmp_path / "toolkit.toml").write_text('schema_version = 2\nname = "w"\n[tables]\n')
-    (tmp_path / "models" / "small.yml").write_text(MODEL)
-    (tmp_path / "teams.yml").write_text(TEAMS)
-    return open_workspace(tmp_path)
+def waiting(key: str, after: str = "") -> str:
+    return idea_text(key) + f"depends_on: [{after}]\n"
 
 
 def lay(workspace: Workspace, **ideas: str) -> None:
@@ -43,7 +26,7 @@ def lay(workspace: Workspace, **ideas: str) -> None:
 
 
 def chain(workspace: Workspace, **after: str) -> None:
-    lay(workspace, **{key: IDEA.format(key=key, after=others) for key, others in after.items()})
+    lay(workspace, **{key: waiting(key, others) for key, others in after.items()})
 
 
 def ideas_error(workspace: Workspace) -> str:
@@ -60,14 +43,14 @@ def test_without_ideas_there_are_none_and_no_team_is_needed(workspace: Workspace
 
 
 def test_ideas_by_key_with_all_that_was_estimated_and_nothing_else(workspace: Workspace) -> None:
-    estimated = IDEA.format(key="b", after="a") + (
+    estimated = waiting("b", "a") + (
         "evidence: [triage/small@1]\n"
         "value_per_week: {low: -1, likely: 2, high: 3.5, unit: EUR}\n"
         "effort_days: {low: 1, likely: 2, high: 5}\n"
         "confidence: 0.5\n"
         "deadline: 2014-01-31\n"
     )
-    lay(workspace, b=estimated, a=IDEA.format(key="a", after=""))
+    lay(workspace, b=estimated, a=waiting("a"))
     first, second = load_ideas(workspace).values()
     assert (first.key, second.key, second.depends_on) == ("a", "b", ("a",))
     assert (first.value_per_week, first.effort_days, first.confidence, first.deadline) == (None, None, None, None)
@@ -80,7 +63,7 @@ def test_ideas_by_key_with_all_that_was_estimated_and_nothing_else(workspace: Wo
 
 def test_what_an_idea_names_must_be_there(workspace: Workspace) -> None:
     chain(workspace, calibrate="", after="calibrat, cal")
-    wrong = IDEA.format(key="other", after="").replace("flow", "flwo").replace("small", "smal")
+    wrong = waiting("other").replace("flow", "flwo").replace("small", "smal")
     (workspace.root / "ideas" / "other.yml").write_text(wrong)
     assert ideas_error(workspace).splitlines() == [
         "ideas/after.yml:8: depends_on: unknown idea 'calibrat'; allowed: after, calibrate, other. "
@@ -117,12 +100,12 @@ def test_what_an_idea_names_must_be_there(workspace: Workspace) -> None:
     ],
 )
 def test_a_wrong_estimate(workspace: Workspace, added: str, message: str) -> None:
-    lay(workspace, a=IDEA.format(key="a", after="") + added)
+    lay(workspace, a=waiting("a") + added)
     assert ideas_error(workspace) == f"ideas/a.yml:9: {message}"
 
 
 def test_two_ideas_with_one_id(workspace: Workspace) -> None:
-    lay(workspace, a=IDEA.format(key="a", after=""), b=IDEA.format(key="a", after=""))
+    lay(workspace, a=waiting("a"), b=waiting("a"))
     assert ideas_error(workspace) == (
         "ideas/b.yml:1: key is 'a', and the file's name says 'b'; ideas/a.yml has that key already; make them agree"
     )
@@ -139,12 +122,7 @@ def test_a_circle_is_told_with_every_step(workspace: Workspace) -> None:
 def test_ideas_load_just_when_there_is_an_order_to_do_them_in(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int]]
 ) -> None:
-    root = tmp_path_factory.mktemp("ideas")
-    (root / "models").mkdir()
-    (root / "toolkit.toml").write_text('schema_version = 2\nname = "w"\n[tables]\n')
-    (root / "models" / "small.yml").write_text(MODEL)
-    (root / "teams.yml").write_text(TEAMS)
-    workspace = open_workspace(root)
+    workspace = make_workspace(tmp_path_factory.mktemp("ideas"))
     after = {f"k{n}": ", ".join(f"k{b}" for a, b in sorted(set(steps)) if a == n) for n in range(5)}
     chain(workspace, **after)
     reached = set(steps)

@@ -59,17 +59,20 @@ def knapsack(inputs: Inputs) -> Inputs:
     programme = Programme(
         tuple(Task(key, each["value"], {"team": each["effort"]}, kind=each["kind"]) for key, each in items.items()),
         {"team": inputs["capacity"]},
+        # The case gives its floor in days; ours is a share of the capacity.
         floors=(Floor(("debt",), inputs["min_debt_effort"] / inputs["capacity"]),),
     )
     found = solve(programme)
     debt = sum(items[key]["effort"] for key in found.chosen if items[key]["kind"] == "debt")
-    assert found.optimal
+    value = sum(items[key]["value"] for key in found.chosen)
+    assert (found.value, found.bound, found.gap) == (value, value, 0)
+    assert (found.optimal, found.reason) == (True, "")
+    assert found.used_days == {"team": sum(items[key]["effort"] for key in found.chosen)}
     assert debt >= inputs["min_debt_effort"]
-    assert found.value == sum(items[key]["value"] for key in found.chosen)
     return {
         "value": found.value,
         "one_optimal_set": sorted(found.chosen, key=list(items).index),
-        "effort": sum(items[key]["effort"] for key in found.chosen),
+        "effort": found.used_days["team"],
         "greedy_value_unconstrained": greedy_value(items, inputs["capacity"]),
     }
 

@@ -162,7 +162,7 @@ from toolkit.stats.series import (
 )
 from toolkit.stats.shrinkage import EffectPrior, fit_effects
 from toolkit.stats.spending import SPENDING, Sides, spent_alpha
-from toolkit.stats.spreads import DRAWS, ShrunkenSpreads, Spread, draw_spreads, shrink_spreads
+from toolkit.stats.spreads import DRAWS, ShrunkenSpreads, Spread, draw_shares, draw_spreads, shrink_spreads
 from toolkit.stats.term_odds import TermOdds, weighted_log_odds
 from toolkit.stats.transport import binned_wasserstein, standard_deviation, wasserstein
 from toolkit.stats.trends import Trend, trend
@@ -293,6 +293,7 @@ __all__ = [
     "difference",
     "difference_of_proportions",
     "difference_of_ratios",
+    "draw_shares",
     "draw_spreads",
     "drift_for_power",
     "equivalent",

@@ -27,7 +27,6 @@ CERTAINTY = 0.8
 _ROUNDING = 1e-12
 """Relative size below which a loss is rounding: the same items added up in another order."""
 
-
 _BLOCK = 1_000_000
 """Scores that are ranked at once: what they need on the way is some hundred megabytes."""
 

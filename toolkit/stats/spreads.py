@@ -8,6 +8,7 @@ given is met exactly, on both sides, and nothing else has to be asked for.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -134,22 +135,35 @@ def draw_spreads(
     >>> two.shape, bool((draw_spreads([Spread(-1, 0, 3)], ["k2"], seed=7)[0] == two[1]).all())
     ((2, 4000), True)
     """
-    import numpy as np
     from scipy import special
 
     if len(spreads) != len(keys):
         raise ArgumentError(f"lengths differ: spreads {len(spreads)}, keys {len(keys)}")
+    drawn = draw_shares(keys, draws=draws, seed=seed, of=of)
+    for row, (spread, key) in enumerate(zip(spreads, keys, strict=True)):
+        name = f"{of} of {key}" if of else key
+        drawn[row] = _at(spread.checked(name), special.ndtri(drawn[row]), name)
+    return drawn
+
+
+def draw_shares(keys: Sequence[str], *, draws: int = DRAWS, seed: int = 0, of: str = "") -> NDArray[np.float64]:
+    """Draws between 0 and 1 for each item, items x draws, from the streams of `draw_spreads`.
+
+    What has the probability p happens where a draw is at most p. Raises `ArgumentError`.
+
+    >>> round(float((draw_shares(["k1"], of="confidence") <= 0.25).mean()), 3)
+    0.25
+    """
+    import numpy as np
+
     if draws < 1:
         raise ArgumentError(f"draws == {draws}, must be a whole number of at least 1")
-    seen: set[str] = set()
-    drawn = np.empty((len(spreads), draws))
-    for row, (spread, key) in enumerate(zip(spreads, keys, strict=True)):
-        if key in seen:
-            raise ArgumentError(f"keys holds {key!r} twice, must name each item once: its draws come from its key")
-        seen.add(key)
-        name = f"{of} of {key}" if of else key
-        drawn[row] = _at(spread.checked(name), special.ndtri(_shares(key, draws, seed, of)), name)
-    return drawn
+    if twice := [key for key, times in Counter(keys).items() if times > 1]:
+        raise ArgumentError(f"keys holds {twice[0]!r} twice, must name each item once: its draws come from its key")
+    shares = np.empty((len(keys), draws))
+    for row, key in enumerate(keys):
+        shares[row] = _shares(key, draws, seed, of)
+    return shares
 
 
 def shrink_spreads(spreads: Sequence[Spread]) -> ShrunkenSpreads:

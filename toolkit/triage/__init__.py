@@ -1,7 +1,6 @@
 """Triage: from signals, ideas and debt to one backlog, and what of it fits a team's capacity."""
 
 from toolkit.triage.backlog import Backlog, BacklogItem, backlog
-from toolkit.triage.candidates import Candidate, Candidates, candidates
 from toolkit.triage.capacity_plan import CapacityPlan, Place, plan_capacity
 from toolkit.triage.capacity_programme import Floor, Programme, Task
 from toolkit.triage.corrections import ClosedEstimate, Learned, correct, learn_corrections
@@ -31,8 +30,6 @@ __all__ = [
     "METHODS",
     "Backlog",
     "BacklogItem",
-    "Candidate",
-    "Candidates",
     "CapacityPlan",
     "Choice",
     "ClosedEstimate",
@@ -49,7 +46,6 @@ __all__ = [
     "TeamDefinition",
     "Value",
     "backlog",
-    "candidates",
     "capacity_to_flip",
     "constraint_prices",
     "correct",

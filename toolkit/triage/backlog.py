@@ -21,10 +21,11 @@ from toolkit.display import format_count
 from toolkit.records import ResultRow, Shown, number_row
 from toolkit.signals import SignalGroups
 from toolkit.signals.groups.signal_group import SignalGroup
-from toolkit.triage.candidates import title_of
+from toolkit.triage.dependencies import all_needed
 from toolkit.triage.ideas import IDEAS_FOLDER, IdeaDefinition, load_ideas
 from toolkit.triage.ranges import RANGE_METHOD, Range, Value, range_row, range_text
 from toolkit.triage.teams import TEAMS_FILE, TeamDefinition, load_teams
+from toolkit.triage.titles import title_of
 from toolkit.workspace import Workspace
 
 Origin = Literal["signal", "idea", "debt"]
@@ -149,7 +150,8 @@ def join_items(
     standing = {item.key: [group for group in groups if _stands_for(item, group)] for item in written}
     taken = {group.key for found in standing.values() for group in found}
     own = [_of_group(group, teams, model) for group in groups if group.key not in taken]
-    solutions = [_needed_by(item, written) for item in written]
+    needs = {item.key: item.depends_on for item in written}
+    solutions = [all_needed(key, needs) for key in needs]
     found = []
     for item in written:
         rivals = [
@@ -165,17 +167,6 @@ def join_items(
 
 def _stands_for(item: BacklogItem, group: SignalGroup) -> bool:
     return any(signal.key in item.settles for signal in group.signals)
-
-
-def _needed_by(item: BacklogItem, written: Sequence[BacklogItem]) -> set[str]:
-    """The item's key, and those of all that has to be done before it."""
-    before = {each.key: each.depends_on for each in written}
-    needed, waiting = {item.key}, [item.key]
-    while waiting:
-        more = set(before.get(waiting.pop(), ())) - needed
-        needed |= more
-        waiting += more
-    return needed
 
 
 def _with_signals(item: BacklogItem, groups: Sequence[SignalGroup], rivals: Sequence[str]) -> BacklogItem:

@@ -269,15 +269,12 @@ def rank_items(plannable: Plannable, teams: Mapping[str, TeamDefinition], *, fir
 def _draw_scores(plannable: Plannable, teams: Mapping[str, TeamDefinition]) -> NDArray[np.float64]:
     """Items x draws: cost of delay divided by duration; the value is there with its confidence, or not at all."""
     import numpy as np
-    from scipy import special
 
     keys, items = list(plannable.items), list(plannable.items.values())
     value = stats.draw_spreads([each.value for each in items], keys, of="value")
     risk = stats.draw_spreads([each.risk for each in items], keys, of="risk")
     effort = stats.draw_spreads([each.effort for each in items], keys, of="effort")
-    reach = stats.critical_value(0.8)
-    normal = stats.draw_spreads([stats.Spread(-reach, 0.0, reach)] * len(items), keys, of="confidence")
-    there = special.ndtr(normal) <= np.array([[each.confidence] for each in items])
+    there = stats.draw_shares(keys, of="confidence") <= np.array([[each.confidence] for each in items])
     days_per_week = np.array([[_days_per_week(teams[each.item.team])] for each in items])
     return cost_of_delay_divided_by_duration(np.where(there, value, 0.0), risk, effort / days_per_week)
 

@@ -17,10 +17,10 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from graphlib import CycleError, TopologicalSorter
 
 from toolkit.checks import unknown_name_message
 from toolkit.errors import ArgumentError, UnknownNameError
+from toolkit.triage.dependencies import find_circle
 
 
 @dataclass(frozen=True)
@@ -152,15 +152,8 @@ class Programme:
         return needed
 
     def _check_order(self) -> None:
-        try:
-            TopologicalSorter({task.key: task.requires for task in self.tasks}).prepare()
-        except CycleError as err:
-            circle = list(reversed(err.args[1]))[:-1]  # each requires the next, the last the first
-            first = circle.index(min(circle))
-            circle = [*circle[first:], *circle[:first], circle[first]]
-            raise ArgumentError(
-                f"tasks require each other in a circle: {' → '.join(circle)}; take one step out"
-            ) from None
+        if circle := find_circle({task.key: task.requires for task in self.tasks}):
+            raise ArgumentError(f"tasks require each other in a circle: {' → '.join(circle)}; take one step out")
 
     def _check_exclusive(self) -> None:
         groups_of: dict[str, list[set[str]]] = {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from graphlib import CycleError, TopologicalSorter
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from toolkit.checks import unknown_name_message
 from toolkit.errors import DefinitionError
+from toolkit.triage.dependencies import all_needed, find_circle
 from toolkit.triage.ranges import Value
 from toolkit.triage.teams import Effort, load_teams
 from toolkit.workspace import Day, Definition, Problem, Workspace
@@ -75,24 +75,32 @@ def load_ideas(workspace: Workspace) -> dict[str, IdeaDefinition]:
                 if other not in ideas:
                     unknown = unknown_name_message(other, ideas, noun="idea")
                     problems.append(Problem([name, index], f"{name}: {unknown}"))
-                elif name == "excludes" and other in (key, *idea.depends_on):
-                    why = "an idea cannot exclude itself" if other == key else f"{key} depends on {other!r}"
-                    problems.append(Problem([name, index], f"{name}: {why}"))
+                elif name == "excludes" and other == key:
+                    problems.append(Problem([name, index], f"{name}: an idea cannot exclude itself"))
         if problems:
             errors.append(workspace.error_in(f"{IDEAS_FOLDER}/{key}.yml", problems))
     if errors:
         raise DefinitionError("\n".join(str(error) for error in errors), path=errors[0].path)
     _check_order(workspace, ideas)
+    _check_exclusions(workspace, ideas)
     return ideas
 
 
 def _check_order(workspace: Workspace, ideas: dict[str, IdeaDefinition]) -> None:
-    try:
-        TopologicalSorter({key: idea.depends_on for key, idea in ideas.items()}).prepare()
-    except CycleError as err:
-        circle = list(reversed(err.args[1]))[:-1]  # each depends on the next, the last on the first
-        first = circle.index(min(circle))
-        circle = [*circle[first:], *circle[:first], circle[first]]
+    if circle := find_circle({key: idea.depends_on for key, idea in ideas.items()}):
         at: list[str | int] = ["depends_on", ideas[circle[0]].depends_on.index(circle[1])]
         text = f"depends_on: {' → '.join(circle)} is a circle; take out one of its steps"
-        raise workspace.error_in(f"{IDEAS_FOLDER}/{circle[0]}.yml", [Problem(at, text)]) from None
+        raise workspace.error_in(f"{IDEAS_FOLDER}/{circle[0]}.yml", [Problem(at, text)])
+
+
+def _check_exclusions(workspace: Workspace, ideas: dict[str, IdeaDefinition]) -> None:
+    """What excludes each other must not be needed by one idea, which could never be done."""
+    needs = {key: idea.depends_on for key, idea in ideas.items()}
+    needed = {key: all_needed(key, needs) for key in ideas}
+    for key, idea in ideas.items():
+        for index, other in enumerate(idea.excludes):
+            if asking := next((each for each in ideas if {key, other} <= needed[each]), None):
+                text = f"excludes: {asking} needs both {key} and {other}, and could never be done"
+                if asking in (key, other):
+                    text = f"excludes: {asking} depends on {other if asking == key else key}"
+                raise workspace.error_in(f"{IDEAS_FOLDER}/{key}.yml", [Problem(["excludes", index], text)])

@@ -82,6 +82,15 @@ def relative_gap(worth: float, bound: float) -> float:
     return max(bound - worth, 0.0) / size if size else 0.0
 
 
+def scale_of(largest: float) -> float:
+    """The factor that makes the largest of some numbers about a thousand: a power of two, which changes no digit.
+
+    >>> scale_of(3.0), 3.0 * scale_of(3.0)
+    (256.0, 768.0)
+    """
+    return 2.0 ** (10 - math.frexp(largest)[1])
+
+
 class MixedInteger:
     """Maximise the worth of the columns within the rows.
 
@@ -118,8 +127,7 @@ class MixedInteger:
             )
         worths = np.array([worth for _, _, worth, _ in self._columns])
         # HiGHS is content with an absolute gap of a millionth: the largest worth becomes about a thousand of its units.
-        # A power of two changes no digit.
-        scale = 2.0 ** (10 - math.frexp(float(np.abs(worths).max()))[1])
+        scale = scale_of(float(np.abs(worths).max()))
         found = quietly(lambda: self._solve(-worths * scale, limits))
         if found.x is None:
             if found.status == _OUT_OF_TIME:

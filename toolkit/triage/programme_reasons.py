@@ -18,8 +18,8 @@ from typing import Literal, get_args
 
 from toolkit.checks import check_at_least, check_in
 from toolkit.errors import ArgumentError
-from toolkit.triage.capacity_programme import Programme
-from toolkit.triage.mixed_integer import PROVEN_GAP, TOLERANCE, Limits
+from toolkit.triage.capacity_programme import Programme, Task
+from toolkit.triage.mixed_integer import PROVEN_GAP, TOLERANCE, Limits, scale_of
 from toolkit.triage.programme_solver import Choice, best_choice, written_down
 
 Constraint = Literal["capacity", "exclusive", "floor", "must", "requires"]
@@ -102,7 +102,7 @@ def effort_to_flip(programme: Programme, choice: Choice, key: str, *, time_limit
         # A floor may count the task, and then more effort could bring it in too; nobody asks for that.
         problem.add_row({len(columns): 1.0}, high=1.0)
     # In units of which the largest value is about a thousand, so that HiGHS' tolerance is a billionth of it.
-    scale = 2.0 ** (10 - math.frexp(max(abs(each.value) for each in programme.tasks))[1])
+    scale = scale_of(max(abs(each.value) for each in programme.tasks))
     cells = {columns[each.key]: each.value * scale for each in programme.tasks}
     problem.add_row(cells, low=without.value * scale - TOLERANCE)
     solution = problem.maximise(limits)
@@ -166,13 +166,12 @@ def constraint_prices(
     for kind in kinds:
         check_in(kind, CONSTRAINTS, noun="constraint")
     prices = []
-    for kind, name, relaxed in _relaxations(programme):
-        if kind in kinds:
-            freed = best_choice(relaxed, limits)
-            optimal = choice.optimal and (freed is None or freed.optimal)
-            gain = None if freed is None else freed.value - choice.value
-            reason = "with one more day the floors are out of reach" if freed is None else _unproven(optimal)
-            prices.append(Price(kind, name, gain, optimal, reason))
+    for kind, name, relaxed in _relaxations(programme, kinds):
+        freed = best_choice(relaxed, limits)
+        optimal = choice.optimal and (freed is None or freed.optimal)
+        gain = None if freed is None else freed.value - choice.value
+        reason = "with one more day the floors are out of reach" if freed is None else _unproven(optimal)
+        prices.append(Price(kind, name, gain, optimal, reason))
     return tuple(prices)
 
 
@@ -187,24 +186,36 @@ def _why(programme: Programme, choice: Choice, key: str, limits: Limits) -> Why:
     return Why(key, chosen, value, value - worse_by if chosen else value + worse_by, optimal, _unproven(optimal))
 
 
-def _relaxations(programme: Programme) -> Iterator[tuple[Constraint, str, Programme]]:
-    """Each constraint with the programme that lacks it, or has a day more."""
-    for resource in sorted(programme.capacity_days):
-        more = _with_capacity(programme, [resource], 1.0)
-        assert more is not None
-        yield "capacity", resource, more
-    for index, group in enumerate(programme.exclusive):
-        rest = programme.exclusive[:index] + programme.exclusive[index + 1 :]
-        yield "exclusive", " | ".join(sorted(group)), replace(programme, exclusive=rest)
-    for index, floor in enumerate(programme.floors):
-        yield "floor", floor.text, replace(programme, floors=programme.floors[:index] + programme.floors[index + 1 :])
+def _relaxations(programme: Programme, kinds: Collection[Constraint]) -> Iterator[tuple[Constraint, str, Programme]]:
+    """Each constraint of these kinds with the programme that lacks it, or has a day more.
+
+    Others are not made: a programme is checked as a whole, and of requirements there are as many as of tasks.
+    """
+    if "capacity" in kinds:
+        for resource in sorted(programme.capacity_days):
+            more = _with_capacity(programme, [resource], 1.0)
+            assert more is not None
+            yield "capacity", resource, more
+    if "exclusive" in kinds:
+        groups = programme.exclusive
+        for index, group in enumerate(groups):
+            rest = groups[:index] + groups[index + 1 :]
+            yield "exclusive", " | ".join(sorted(group)), replace(programme, exclusive=rest)
+    if "floor" in kinds:
+        floors = programme.floors
+        for index, floor in enumerate(floors):
+            yield "floor", floor.text, replace(programme, floors=floors[:index] + floors[index + 1 :])
     for key, task in programme.by_key.items():
-        others = tuple(each for each in programme.tasks if each.key != key)
-        if task.must:
-            yield "must", key, replace(programme, tasks=(*others, replace(task, must=False)))
-        for needed in sorted(set(task.requires)):
+        if task.must and "must" in kinds:
+            yield "must", key, _with_task(programme, replace(task, must=False))
+        for needed in sorted(set(task.requires)) if "requires" in kinds else ():
             left = tuple(each for each in task.requires if each != needed)
-            yield "requires", f"{key} → {needed}", replace(programme, tasks=(*others, replace(task, requires=left)))
+            yield "requires", f"{key} → {needed}", _with_task(programme, replace(task, requires=left))
+
+
+def _with_task(programme: Programme, task: Task) -> Programme:
+    """The programme with another form of one of its tasks."""
+    return replace(programme, tasks=tuple({**programme.by_key, task.key: task}.values()))
 
 
 def _with_capacity(programme: Programme, resources: Iterable[str], change_days: float) -> Programme | None:

@@ -158,20 +158,20 @@ def _best_quantile(programme: Programme, values: Mapping[str, Numbers], aim: flo
 def lower_floors(programme: Programme, *, time_limit_s: float | None = None) -> Programme:
     """The programme with each floor that is out of reach lowered to what can be reached, the first floor first.
 
-    What the musts, the capacity and the other rules leave possible is found exactly. Floors within reach stay as they
-    are. Raises `ArgumentError` when there is no plan even without floors.
+    What the musts, the capacity and the other rules leave possible is found exactly; where `time_limit_s`, which is for
+    each floor, ends the search, a floor may be lowered further than it had to be. Floors within reach stay as they are.
+    Raises `ArgumentError` when there is no plan even without floors.
     """
     limits = Limits(time_limit_s).checked()
+    if reason := _clash_of_musts(programme):
+        raise ArgumentError(reason)
     kept: list[Floor] = []
     for floor in programme.floors:
         possible = _most_days(replace(programme, floors=tuple(kept)), floor, limits)
         needed = floor.share * programme.total_days
         within = possible >= needed - TOLERANCE
         kept.append(floor if within else replace(floor, share=possible / programme.total_days))
-    lowered = replace(programme, floors=tuple(kept))
-    if reason := _clash_of_musts(lowered):
-        raise ArgumentError(reason)
-    return lowered
+    return replace(programme, floors=tuple(kept))
 
 
 def why_infeasible(programme: Programme) -> str:
