@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import ibis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -75,6 +76,18 @@ def test_nan_becomes_missing_and_is_counted(tmp_path, events):
     assert read.nan_as_missing == (("score", failed.sum()), ("temp_f", 10))
     (source,) = JOURNAL.to_dict()["sources"]
     assert source["nan_as_missing"] == {"score": failed.sum(), "temp_f": 10}
+
+
+def test_only_columns_of_files_in_which_nan_were_seen_are_looked_at_again(tmp_path, events):
+    predictions, outcomes = events
+    workspace = write_workspace(tmp_path, predictions, outcomes).workspace
+    write_nan(tmp_path / "data" / "predictions.parquet", temp_f=predictions.index < 10)
+    for reading in ("first", "again, from what is kept"):
+        rows = open_source(workspace).read("predictions", ["temp_f", "latency_ms"], as_of=LATER)
+        asked = ibis.to_sql(rows, dialect="duckdb")
+        assert re.findall(r'ISNAN\("t\d"."(\w+)"\)', asked) == ["temp_f"], reading
+        assert rows.temp_f.isnull().sum().execute() == 10
+        assert rows.latency_ms.mean().execute() == pytest.approx(predictions["latency_ms"].mean())
 
 
 def test_a_score_that_is_nan_without_an_error_breaks_the_contract(tmp_path, events):

@@ -77,6 +77,18 @@ def test_days_that_are_there_are_not_written_again(opened, monkeypatch) -> None:
     assert again.paths == first.paths
 
 
+def test_a_day_whose_rows_were_all_left_out_has_a_file_without_rows(tmp_path) -> None:
+    predictions, outcomes = make_events(requests=900)
+    predictions.loc[predictions["occurred_at"].dt.strftime("%Y-%m-%d") == "2013-04-10", "version"] = None
+    workspace = write_workspace(tmp_path, predictions, outcomes, max_quarantined_share=0.1).workspace
+    source, model, april = open_source(workspace), load_model(workspace, "small"), POPULATIONS[1]
+    edges = reference_edges(source, model, april, ["temp_f", "carrier"], as_of=LATER)
+    codes = write_codes(source, model, april.window, edges, as_of=LATER, segments=["carrier"])
+    assert "2013-04-10" in codes.paths
+    counted = collect_profiles(source, model, [april], edges, as_of=LATER, segments=["carrier"])
+    assert codes.profiles([april], segments=["carrier"]).cells == counted.cells
+
+
 def test_columns_are_packed_into_words_that_hold_each_of_their_codes() -> None:
     edges = [ColumnEdges.of(f"n{number:02d}", np.random.default_rng(number).normal(size=99)) for number in range(20)]
     edges += [ColumnEdges.of_texts("c", {f"v{number}": 10 for number in range(90)}, dtype="text")]

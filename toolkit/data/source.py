@@ -213,7 +213,9 @@ class Source:
                 nan_as_missing=tuple(facts.nan.items()),
             )
         )
-        return Look(_nan_as_missing(rows.select(*wanted)), facts, repeated)
+        # What a table that is not in files gets after the look, nobody has looked at.
+        nan = [name for name in floating_columns(rows, wanted) if name in facts.nan or not opened.files]
+        return Look(_nan_as_missing(rows.select(*wanted), nan), facts, repeated)
 
     def _facts(self, contract: Table, opened: OpenedTable, wanted: Sequence[str], part: Part) -> Facts:
         """By day. Of local files every file's days are found once and kept; elsewhere the part is queried."""
@@ -370,8 +372,6 @@ class Source:
         return next(connection for connection in self._connections.values() if connection.backend is backend)
 
 
-def _nan_as_missing(rows: ir.Table) -> ir.Table:
+def _nan_as_missing(rows: ir.Table, columns: Iterable[str]) -> ir.Table:
     """NULL for NaN: an engine's aggregates leave one out and not the other."""
-    return rows.mutate(
-        **{name: rows[name].isnan().ifelse(None, rows[name]) for name in floating_columns(rows, rows.columns)}
-    )
+    return rows.mutate(**{name: rows[name].isnan().ifelse(None, rows[name]) for name in columns})

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from toolkit.checks import check_in
 from toolkit.data import ModelDefinition, Source
@@ -21,23 +21,15 @@ from toolkit.data.connections import EMBEDDED
 from toolkit.data.days import window_of_days
 from toolkit.errors import ArgumentError
 from toolkit.metrics.daily import day_fingerprints
-from toolkit.metrics.kinds import ALL, segment_value
+from toolkit.metrics.kinds import ALL
 from toolkit.metrics.profiles.column_types import Types, types_by_day
 from toolkit.metrics.profiles.edges import ColumnEdges
 from toolkit.metrics.profiles.profile import ColumnCounts, Profile
 from toolkit.metrics.profiles.profile_days import ProfileKey, Profiles
-from toolkit.metrics.profiles.requests import (
-    fits,
-    profile_question,
-    requests_of,
-    text_of,
-)
-from toolkit.metrics.profiles.streaming import codes_of
+from toolkit.metrics.profiles.requests import fitting, profile_question, requests_of
+from toolkit.metrics.profiles.streaming import Streaming, codes, codes_of, values_of
 from toolkit.metrics.query import Population, Question
 from toolkit.windows import Window, parse_instant, start_of_day
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
 
 WORD = 2**16
 """Different values of the integer that holds the cells of some columns."""
@@ -55,6 +47,11 @@ class Word(NamedTuple):
     def codes(self) -> list[int]:
         """How many codes each column has."""
         return [codes_of(edges) for edges in self.edges]
+
+    def integers(self, found: Mapping[str, Any]) -> Any:
+        """What it holds of some requests, from the codes of each column."""
+        columns = zip(self.edges, self.steps, strict=True)
+        return sum(found[edges.column].astype("int32") * step for edges, step in columns)
 
 
 def pack(edges: Iterable[ColumnEdges]) -> list[Word]:
@@ -138,7 +135,7 @@ def write_codes(
     """Lay down the coded days of a model's requests in a window, those that are not there yet.
 
     Files lie in the workspace's `cache/`, each under all that it depends on. Only for predictions that the embedded
-    engine reads, which writes them itself; raises `ArgumentError` for others, `UnknownNameError`, `ContractError`.
+    engine reads; raises `ArgumentError` for others, `UnknownNameError`, `ContractError`.
     """
     opened = source.opened("predictions")
     if opened.connection.engine != EMBEDDED:
@@ -148,87 +145,49 @@ def write_codes(
         )
     every = Population("every", None, window, served_only=False)
     question = profile_question(source, model, every, edges, as_of=as_of, segments=segments)
-    requests = requests_of(question)
-    types = requests.schema()
-    fitting = {name: edges[name] for name in sorted(edges) if name in types and fits(edges[name], types[name])}
-    digests = {name: each.digest for name, each in fitting.items()}
+    own = {each.column: each for each in fitting((edges[name] for name in sorted(edges)), requests_of(question))}
+    digests = {name: each.digest for name, each in own.items()}
     paths = {
         day: source.cache.path(_KIND, {"of": key, "edges": digests}, ".parquet")
         for day, key in day_fingerprints(question, every).items()
     }
     for day, path in paths.items():
         if not path.is_file():
-            coded = _coded(requests_of(question, window_of_days(day, day)), fitting, segments)
-            source.cache.publish(path, partial(_write, question, coded))
-    return CodedDays(fitting, tuple(segments), window, paths, types_by_day(source, edges, list(paths)))
+            requests = requests_of(question, window_of_days(day, day))
+            streaming = Streaming.of(requests, [day], own.values(), segments)
+            source.cache.publish(path, partial(_write, question, streaming))
+    return CodedDays(own, tuple(segments), window, paths, types_by_day(source, edges, list(paths)))
 
 
-def _write(question: Question, coded: ir.Table, path: Path) -> None:
-    connection = question.source.opened("predictions").connection
-    connection.run(question.reading, lambda: connection.backend.to_parquet(coded, path, compression="zstd"))
-
-
-def _coded(requests: ir.Table, edges: Mapping[str, ColumnEdges], segments: Sequence[str]) -> ir.Table:
+def _write(question: Question, streaming: Streaming, path: Path) -> None:
     """One row per request: version, served, by_<i> (segments), word_<i>, and x_<i> of a number that was constant."""
-    import ibis
+    import pyarrow as pa
+    from pyarrow import parquet
 
-    texts = [each for each in edges.values() if each.kind == "category"]
-    rows = requests.mutate(**{f"text_of_{i}": text_of(requests[each.column]) for i, each in enumerate(texts)})
-    for i, each in enumerate(texts):
-        known = ibis.memtable(
-            {f"known_{i}": [*each.values, *each.tail], f"place_{i}": _places(each)},
-            schema={f"known_{i}": "string", f"place_{i}": "int32"},
-        )
-        rows = rows.left_join(known, rows[f"text_of_{i}"] == known[f"known_{i}"])
-    codes = {each.column: _text_code(rows, each, i) for i, each in enumerate(texts)}
-    codes |= {name: _code(rows[name], each) for name, each in edges.items() if each.kind != "category"}
-    words = {
-        f"word_{i}": sum(
-            (codes[each.column] * step for each, step in zip(word.edges[1:], word.steps[1:], strict=True)),
-            codes[word.edges[0].column],
-        ).cast("uint16")
-        for i, word in enumerate(pack(edges.values()))
-    }
-    constant = {f"x_{name}": rows[name].cast("float64") for name, each in edges.items() if each.is_constant_number}
-    by = {f"by_{i}": segment_value(rows[name]) for i, name in enumerate(segments)}
-    return rows.select("version", "served", **by, **words, **constant)
+    given = {"version": pa.string(), "served": pa.bool_()}
+    given |= {f"by_{at}": pa.string() for at in range(len(streaming.segments))}
+    words = {f"word_{i}": word for i, word in enumerate(pack(streaming.edges))}
+    constant = {f"x_{each.column}": at for at, each in enumerate(streaming.edges) if each.is_constant_number}
+    schema = pa.schema(given | dict.fromkeys(words, pa.uint16()) | dict.fromkeys(constant, pa.float64()))
 
+    def coded(batch: Any) -> Any:
+        found = {each.column: codes(values_of(batch, at), each) for at, each in enumerate(streaming.edges)}
+        columns = {name: batch.column(name) for name in given}
+        columns |= {name: pa.array(word.integers(found), schema.field(name).type) for name, word in words.items()}
+        columns |= {name: values_of(batch, at) for name, at in constant.items()}
+        return pa.record_batch(columns, schema=schema)
 
-def _places(edges: ColumnEdges) -> list[int]:
-    own = len(edges.values)
-    return [*range(own), *[own] * len(edges.tail)]
+    # Parquet keeps a word as 32 bits: apart from the others, the bytes that are always 0 take no room.
+    texts = [name for name, dtype in given.items() if dtype == pa.string()]
+    how: dict[str, Any] = {"use_dictionary": texts, "column_encoding": dict.fromkeys(words, "BYTE_STREAM_SPLIT")}
 
+    def write() -> None:
+        with parquet.ParquetWriter(path, schema, compression="zstd", **how) as writer:
+            for batch in streaming.batches(connection.backend, ["version", "served"]):
+                writer.write_batch(coded(batch))
 
-def _text_code(rows: ir.Table, edges: ColumnEdges, at: int) -> Any:
-    import ibis
-
-    unknown = edges.size if edges.knows_all else edges.place_of_unknown
-    place = rows[f"place_{at}"]
-    return ibis.cases((rows[f"text_of_{at}"].isnull(), edges.size + 1), (place.isnull(), unknown), else_=place)
-
-
-def _code(column: Any, edges: ColumnEdges) -> Any:
-    import ibis
-
-    unseen, missing = edges.size, edges.size + 1
-    if edges.kind == "presence":
-        return column.isnull().ifelse(missing, 0).cast("int32")
-    number = column.cast("float64")
-    if edges.kind == "discrete":
-        cells = [(number == float(value), place) for place, value in enumerate(edges.values)]
-        return ibis.cases((number.isnull(), missing), *cells, else_=unseen).cast("int32")
-    return number.isnull().ifelse(missing, _bin_of(number, edges.edges, 0)).cast("int32")
-
-
-def _bin_of(number: Any, edges: Sequence[float], first: int) -> Any:
-    """The bin of a number by halving the edges: few comparisons per row, of which each sees only the rows it must."""
-    import ibis
-
-    if not edges:
-        return ibis.literal(first, "int32")
-    middle = len(edges) // 2
-    below, above = _bin_of(number, edges[:middle], first), _bin_of(number, edges[middle + 1 :], first + middle + 1)
-    return (number <= edges[middle]).ifelse(below, above)
+    connection = question.source.opened("predictions").connection
+    connection.run(question.reading, write)
 
 
 class _Day:
@@ -313,6 +272,6 @@ def _by_column(word: Word, held: Any, of_row: Any, many: int) -> Iterator[tuple[
             others = tuple(axis for axis in range(table.ndim) if axis != own)
             yield edges, table.sum(axis=others)[None, :]
         return
-    for edges, codes, step in zip(word.edges, word.codes, word.steps, strict=True):
-        places = of_row.astype("int64") * codes + held // step % codes
-        yield edges, np.bincount(places, minlength=many * codes).reshape(many, codes)
+    for edges, width, step in zip(word.edges, word.codes, word.steps, strict=True):
+        places = of_row.astype("int64") * width + held // step % width
+        yield edges, np.bincount(places, minlength=many * width).reshape(many, width)

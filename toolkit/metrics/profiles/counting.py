@@ -7,7 +7,6 @@ groups are looked up among the known values: long lists cost nothing per row.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +16,7 @@ from toolkit.data.days import window_of_days
 from toolkit.metrics.kinds import ALL, segment_value
 from toolkit.metrics.profiles.edges import ColumnEdges
 from toolkit.metrics.profiles.profile import ColumnCounts, Profile
-from toolkit.metrics.profiles.requests import TIME, Place, fits, text_of
+from toolkit.metrics.profiles.requests import TIME, Place, fitting, text_of
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -54,10 +53,9 @@ class Counting:
     @classmethod
     def of(cls, requests: ir.Table, days: Sequence[str], edges: Iterable[ColumnEdges], segments: Sequence[str]) -> Self:
         """The counting of those columns that are there with a type that still fits their edges."""
-        types = requests.schema()
-        fitting = [each for each in edges if each.column in types and fits(each, types[each.column])]
-        numbers = [each for each in fitting if each.kind != "category"]
-        texts = [each for each in fitting if each.kind == "category"]
+        counted = fitting(edges, requests)
+        numbers = [each for each in counted if each.kind != "category"]
+        texts = [each for each in counted if each.kind == "category"]
         return cls(requests, tuple(days), tuple(_bundles(numbers)), tuple(_together(texts)), tuple(segments))
 
     def run(self, execute: Callable[[ir.Table], pd.DataFrame]) -> dict[Place, Profile]:
@@ -176,15 +174,11 @@ def _placed(groups: ir.Table, split: str) -> ir.Table:
 
 
 def _sums_of(column: Any, edges: ColumnEdges) -> dict[str, Any]:
-    import ibis
-
     if edges.kind == "presence":
         return {"n": column.count()}
     number = column.cast("float64")
     if edges.kind == "number":
-        # Up to no edge, as a missing value is; comparing what may be missing takes four times as long.
-        filled = number.fill_null(ibis.literal(math.inf, "float64"))
-        conditions = {f"upto_{i}": filled <= edge for i, edge in enumerate(edges.edges)}
+        conditions = {f"upto_{i}": number <= edge for i, edge in enumerate(edges.edges)}
     else:
         conditions = {f"is_{i}": number == float(value) for i, value in enumerate(edges.values)}
     ends = {"least": number.min(), "most": number.max()} if edges.is_constant_number else {}

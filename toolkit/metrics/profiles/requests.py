@@ -80,8 +80,13 @@ def kind_of(dtype: Any) -> Kind:
     return kinds.get(column_type(dtype), "presence")
 
 
-def fits(edges: ColumnEdges, dtype: Any) -> bool:
-    """Whether values of this type can be counted on the edges: a text has no place among numbers."""
+def fitting(edges: Iterable[ColumnEdges], requests: ir.Table) -> list[ColumnEdges]:
+    """Those whose column is there with a type that can be counted on them: a text has no place among numbers."""
+    types = requests.schema()
+    return [each for each in edges if each.column in types and _fits(each, types[each.column])]
+
+
+def _fits(edges: ColumnEdges, dtype: Any) -> bool:
     kind = kind_of(dtype)
     return edges.kind in {"presence", kind} or (kind == "number" and edges.kind == "discrete")
 

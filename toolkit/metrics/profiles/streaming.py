@@ -1,4 +1,4 @@
-"""How requests that the embedded engine reads are counted: it filters and joins, and hands columns over in batches.
+"""How requests that the embedded engine reads are counted or coded: it filters and joins, and hands batches over.
 
 The engine works in this process, so a batch is at hand without a copy, and numpy compares one with an edge in a fourth
 of the time that the engine takes. One batch is held at a time, however many requests there are. The counts are those of
@@ -18,7 +18,7 @@ from toolkit.data.days import window_of_days
 from toolkit.metrics.kinds import ALL, segment_value
 from toolkit.metrics.profiles.edges import ColumnEdges
 from toolkit.metrics.profiles.profile import ColumnCounts, Profile
-from toolkit.metrics.profiles.requests import TIME, Place, fits, text_of
+from toolkit.metrics.profiles.requests import TIME, Place, fitting, text_of
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -84,9 +84,7 @@ class Streaming:
     @classmethod
     def of(cls, requests: ir.Table, days: Sequence[str], edges: Iterable[ColumnEdges], segments: Sequence[str]) -> Self:
         """The counting of those columns that are there with a type that still fits their edges."""
-        types = requests.schema()
-        fitting = [each for each in edges if each.column in types and fits(each, types[each.column])]
-        return cls(requests, tuple(days), tuple(fitting), tuple(segments))
+        return cls(requests, tuple(days), tuple(fitting(edges, requests)), tuple(segments))
 
     def run(self, connection: Connection, reading: str) -> dict[Place, Profile]:
         """The profiles by day, segment and value, but for the types of their columns."""
@@ -95,7 +93,7 @@ class Streaming:
 
     def _count(self, backend: Any) -> dict[Place, Tally]:
         tallies: dict[Place, Tally] = {}
-        for batch in self._batches(backend):
+        for batch in self.batches(backend, [TIME]):
             for day, piece in self._pieces(batch):
                 self._add(tallies, piece, list(self._groups(day, piece)))
         return tallies
@@ -107,7 +105,7 @@ class Streaming:
                     tallies[place] = self._nothing()
                 tallies[place].rows += rows
         for at, edges in enumerate(self.edges):
-            values = piece.column(f"value_{at}").to_numpy(zero_copy_only=False)
+            values = values_of(piece, at)
             for group, counted in zip(groups, _counted(values, edges, groups), strict=True):
                 for place, counts in zip(group.places, counted, strict=True):
                     tallies[place].counts[at] += counts
@@ -115,13 +113,13 @@ class Streaming:
                     for place, ends in zip(group.places, _ends(values, group), strict=True):
                         tallies[place].widen(at, *ends)
 
-    def _batches(self, backend: Any) -> Iterator[Any]:
-        """Arrow batches with `time`, `value_<i>` of each column, and `by_<i>` of each segment."""
+    def batches(self, backend: Any, also: Sequence[str]) -> Iterator[Any]:
+        """Arrow batches with `value_<i>` of each column, `by_<i>` of each segment, and the requests' columns `also`."""
         import duckdb
 
         with self._known(backend) as known:
             # Ibis 12 asks DuckDB 2 for batches by a name that is gone.
-            answer = backend.con.sql(backend.compile(self._rows(known))).to_arrow_reader(BATCH_ROWS)
+            answer = backend.con.sql(backend.compile(self._rows(known, also))).to_arrow_reader(BATCH_ROWS)
             try:
                 yield from answer
             except OSError as err:  # Arrow's name for what the engine said while it was reading
@@ -145,11 +143,11 @@ class Streaming:
             for at in tables:
                 backend.con.unregister(f"profile_texts_{at}")
 
-    def _rows(self, known: dict[int, ir.Table]) -> ir.Table:
+    def _rows(self, known: dict[int, ir.Table], also: Sequence[str]) -> ir.Table:
         requests = self.requests
         values = {f"value_{at}": _value(requests[each.column], each) for at, each in enumerate(self.edges)}
         by = {f"by_{at}": segment_value(requests[segment]) for at, segment in enumerate(self.segments)}
-        rows = requests.select(time=requests[TIME], **values, **by)
+        rows = requests.select(*also, **values, **by)
         names = rows.columns
         for at, texts in known.items():
             rows = rows.left_join(texts, rows[f"value_{at}"] == texts[f"known_{at}"])
@@ -161,7 +159,7 @@ class Streaming:
         import numpy as np
 
         ends = [window_of_days(day, day).end.replace(tzinfo=None) for day in self.days[:-1]]
-        times = batch.column("time").to_numpy(zero_copy_only=False)
+        times = batch.column(TIME).to_numpy(zero_copy_only=False)
         days = np.searchsorted(np.array(ends, dtype="datetime64[us]"), times, side="right")
         if (days[1:] < days[:-1]).any():
             order = np.argsort(days, kind="stable")
@@ -197,6 +195,11 @@ class Streaming:
 def codes_of(edges: ColumnEdges) -> int:
     """The codes of a column: one per cell, one for unseen values, and one for missing ones."""
     return edges.size + 2
+
+
+def values_of(batch: Any, at: int) -> Any:
+    """The values of a column in a batch: numbers as floats, NaN when missing; for the others see `codes`."""
+    return batch.column(f"value_{at}").to_numpy(zero_copy_only=False)
 
 
 def codes(values: Any, edges: ColumnEdges) -> Any:
