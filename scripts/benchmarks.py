@@ -67,7 +67,7 @@ def main() -> int:
         command = [sys.executable, str(known[name])]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
         print(done.stdout)
-        said = re.sub(r"^# ", "### ", done.stdout.strip(), flags=re.MULTILINE)
+        said = re.sub(r"^#{1,2} ", "### ", done.stdout.strip(), flags=re.MULTILINE)
         write_parts(read_parts() | {name: "\n\n".join([describe(known[name]), machine(), said])})
         if done.returncode:
             print(f"error: {name} ended with {done.returncode}", file=sys.stderr)
