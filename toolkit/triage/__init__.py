@@ -1,10 +1,11 @@
 """Triage: from signals, ideas and debt to one backlog, and what of it fits a team's capacity."""
 
 from toolkit.triage.backlog import Backlog, BacklogItem, backlog
-from toolkit.triage.capacity_plan import CapacityPlan, Place, plan_capacity
+from toolkit.triage.capacity_plan import CapacityPlan, Place
 from toolkit.triage.capacity_programme import Floor, Programme, Task
 from toolkit.triage.corrections import ClosedEstimate, Learned, correct, learn_corrections
 from toolkit.triage.ideas import IdeaDefinition, load_ideas
+from toolkit.triage.planning import plan_capacity
 from toolkit.triage.programme_reasons import capacity_to_flip, constraint_prices, effort_to_flip, why
 from toolkit.triage.programme_solver import Choice, lower_floors, solve, solve_sampled
 from toolkit.triage.ranges import Range, Value
