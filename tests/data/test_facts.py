@@ -53,11 +53,14 @@ class Counting:
 
     def __init__(self, workspace):
         self.source, self.queries = open_source(workspace), []
-        execute = self.source.execute
-        self.source.execute = lambda expression, *, reading: (
-            self.queries.append(reading),
-            execute(expression, reading=reading),
-        )[1]
+        connection = self.source.opened("predictions").connection
+        run = connection.run
+
+        def counted(reading, query):
+            self.queries.append(reading)
+            return run(reading, query)
+
+        object.__setattr__(connection, "run", counted)  # frozen, and all that reads goes through it
 
     def facts(self, **options):
         return self.source.facts("predictions", ["score"], **({"as_of": LATER} | options))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toolkit.checks import check_in
@@ -19,6 +20,7 @@ from toolkit.data.connections import EMBEDDED, Connection, connect
 from toolkit.data.contracts import CONTRACTS, Table
 from toolkit.data.facts import DayFacts, Facts, facts_query, read_facts
 from toolkit.data.parts import Part
+from toolkit.data.repeats import count_repeats
 from toolkit.data.rules import any_broken, check_columns, floating_columns, row_rules
 from toolkit.data.tables import FILE, OpenedTable, open_table
 from toolkit.digests import digest_value
@@ -302,19 +304,10 @@ class Source:
         }
         known = self.cache.recall("repeats", {"rows": key})
         if not known:
-            known = {"rows": self._find_repeats(contract, opened, rows)}
+            find = partial(count_repeats, opened.connection, rows, contract.key, most_rows=facts.rows)
+            known = {"rows": opened.connection.run(contract.name, find)}
             self.cache.keep("repeats", {"rows": key}, known)
         return int(known["rows"])
-
-    def _find_repeats(self, contract: Table, opened: OpenedTable, rows: ir.Table) -> int:
-        """By the hash of the key, which costs less memory than the key; exactly where hashes are fewer than rows."""
-        distinct = opened.connection.row_hash(rows, contract.key).nunique()
-        counts = self.execute(rows.aggregate(rows=rows.count(), distinct=distinct), reading=contract.name).iloc[0]
-        if counts["rows"] == counts["distinct"]:
-            return 0
-        keys = rows.group_by(*contract.key).aggregate(rows=rows.count())
-        repeats = self.execute(keys.aggregate(repeats=(keys.rows - 1).sum()), reading=contract.name)
-        return int(repeats["repeats"].iloc[0])
 
     def _broken(
         self, contract: Table, opened: OpenedTable, wanted: Sequence[str], part: Part, facts: Facts

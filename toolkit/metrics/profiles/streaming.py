@@ -1,8 +1,7 @@
-"""How requests that the embedded engine reads are counted or coded: it filters and joins, and hands batches over.
+"""How requests that the embedded engine reads are counted or coded: it filters, looks texts up, and hands batches over.
 
-The engine works in this process, so a batch is at hand without a copy, and numpy compares one with an edge in a fourth
-of the time that the engine takes. One batch is held at a time, however many requests there are. The counts are those of
-`counting`, which asks other engines for sums.
+Numpy compares a batch with an edge in a fourth of the time that the engine takes. One batch is held at a time, however
+many requests there are. The counts are those of `counting`, which asks other engines for sums.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from toolkit.data.batches import read_batches
 from toolkit.data.days import window_of_days
 from toolkit.metrics.kinds import ALL, segment_value
 from toolkit.metrics.profiles.edges import ColumnEdges
@@ -115,44 +115,38 @@ class Streaming:
 
     def batches(self, backend: Any, also: Sequence[str]) -> Iterator[Any]:
         """Arrow batches with `value_<i>` of each column, `by_<i>` of each segment, and the requests' columns `also`."""
-        import duckdb
-
-        with self._known(backend) as known:
-            # Ibis 12 asks DuckDB 2 for batches by a name that is gone.
-            answer = backend.con.sql(backend.compile(self._rows(known, also))).to_arrow_reader(BATCH_ROWS)
-            try:
-                yield from answer
-            except OSError as err:  # Arrow's name for what the engine said while it was reading
-                raise duckdb.Error(str(err)) from err
+        with self._known_texts(backend):
+            yield from read_batches(backend, self._sql(backend, also), rows=BATCH_ROWS)
 
     @contextmanager
-    def _known(self, backend: Any) -> Iterator[dict[int, ir.Table]]:
-        """By column of texts the table of those that the reference had, each with its cell."""
+    def _known_texts(self, backend: Any) -> Iterator[None]:
+        """By column of texts a type of the engine whose values are those that the reference had, those of cells first.
+
+        To cast a text is to look it up, once for each that a file names; a join would have the engine gather all
+        columns again.
+        """
         import pyarrow as pa
 
-        tables = {}
-        for at, each in enumerate(self.edges):
-            if each.kind == "category":
-                names = pa.array([*each.values, *each.tail], "string")
-                cells = pa.array([*range(len(each.values)), *[len(each.values)] * len(each.tail)], "int32")
-                backend.con.register(f"profile_texts_{at}", pa.table({f"known_{at}": names, f"cell_{at}": cells}))
-                tables[at] = backend.table(f"profile_texts_{at}")
+        texts = [at for at, each in enumerate(self.edges) if each.kind == "category"]
+        for at in texts:
+            known = [*self.edges[at].values, *self.edges[at].tail]
+            backend.con.register("profile_texts", pa.table({"text": pa.array(known, "string")}))
+            backend.con.execute(f"CREATE TEMP TYPE profile_texts_{at} AS ENUM (SELECT text FROM profile_texts)")  # noqa: S608 - a number
+            backend.con.unregister("profile_texts")
         try:
-            yield tables
+            yield
         finally:
-            for at in tables:
-                backend.con.unregister(f"profile_texts_{at}")
+            for at in texts:
+                backend.con.execute(f"DROP TYPE profile_texts_{at}")
 
-    def _rows(self, known: dict[int, ir.Table], also: Sequence[str]) -> ir.Table:
+    def _sql(self, backend: Any, also: Sequence[str]) -> str:
         requests = self.requests
         values = {f"value_{at}": _value(requests[each.column], each) for at, each in enumerate(self.edges)}
         by = {f"by_{at}": segment_value(requests[segment]) for at, segment in enumerate(self.segments)}
         rows = requests.select(*also, **values, **by)
-        names = rows.columns
-        for at, texts in known.items():
-            rows = rows.left_join(texts, rows[f"value_{at}"] == texts[f"known_{at}"])
-        coded = {f"value_{at}": _text_code(rows, self.edges[at], at) for at in known}
-        return rows.select(**{name: coded.get(name, rows[name]) for name in names})
+        coded = {f"value_{at}": _text_code(each, at) for at, each in enumerate(self.edges) if each.kind == "category"}
+        replaced = ", ".join(f"{code} AS {name}" for name, code in coded.items())
+        return f"SELECT *{f' REPLACE ({replaced})' if coded else ''} FROM ({backend.compile(rows)}) AS requests"  # noqa: S608 - names of ours
 
     def _pieces(self, batch: Any) -> Iterator[tuple[str, Any]]:
         """A batch by day: tables and files are in the order of time more often than not, and cut without a copy."""
@@ -235,7 +229,8 @@ def _counted(values: Any, edges: ColumnEdges, groups: Sequence[Group]) -> list[A
 
     if edges.kind == "number" and len(groups) == 1:
         # Where all rows are of one place, counting needs no codes.
-        up_to = [np.count_nonzero(values <= edge) for edge in (*edges.edges, math.inf)]
+        upto = np.empty(len(values), dtype=bool)
+        up_to = [np.count_nonzero(np.less_equal(values, edge, out=upto)) for edge in (*edges.edges, math.inf)]
         return [[np.array([*np.diff(up_to, prepend=0), 0, len(values) - up_to[-1]])]]
     found, width = codes(values, edges), codes_of(edges)
     return [group.tabulate(found, width) for group in groups]
@@ -259,12 +254,9 @@ def _value(column: Any, edges: ColumnEdges) -> Any:
     return text_of(column) if edges.kind == "category" else column.cast("float64")
 
 
-def _text_code(rows: ir.Table, edges: ColumnEdges, at: int) -> Any:
-    """The code of a text that was joined with those that are known."""
-    import ibis
-
+def _text_code(edges: ColumnEdges, at: int) -> str:
+    """The code of a text, in the engine's own words: Ibis knows no types that are made as one goes."""
     unknown = edges.size if edges.knows_all else edges.place_of_unknown
-    cell = rows[f"cell_{at}"]
-    return ibis.cases((rows[f"value_{at}"].isnull(), edges.size + 1), (cell.isnull(), unknown), else_=cell).cast(
-        "int32"
-    )
+    place = f"enum_code(TRY_CAST(value_{at} AS profile_texts_{at}))::INTEGER"
+    known = f"CASE WHEN {place} IS NULL THEN {unknown} ELSE least({place}, {len(edges.values)}) END"
+    return f"CASE WHEN value_{at} IS NULL THEN {edges.size + 1} ELSE {known} END"

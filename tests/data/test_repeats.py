@@ -1,0 +1,39 @@
+"""Repeated keys are counted from what the engine hashes, whether it hands the hashes over or counts them itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from conftest import make_events, write_workspace
+from toolkit.data import open_source
+from toolkit.data.batches import read_batches
+from toolkit.data.repeats import count_repeats
+
+KEY = ["request_id", "model", "version"]
+
+
+@pytest.mark.parametrize(("first", "repeats"), [(0, 0), (1, 1), (3, 3)])
+@pytest.mark.parametrize("engine", ["duckdb", "another"])
+def test_rows_beyond_the_first_of_a_key_are_counted(tmp_path, engine, first, repeats) -> None:
+    predictions, outcomes = make_events(requests=300)
+    events = pd.concat([predictions, predictions.head(first)])
+    opened = open_source(write_workspace(tmp_path, events, outcomes).workspace).opened("predictions")
+    connection = replace(opened.connection, engine=engine)
+    assert count_repeats(connection, opened.table, KEY, most_rows=len(events)) == repeats
+
+
+def test_no_row_repeats_nothing(tmp_path) -> None:
+    predictions, outcomes = make_events(requests=300)
+    opened = open_source(write_workspace(tmp_path, predictions, outcomes).workspace).opened("predictions")
+    none = opened.table.filter(opened.table.request_id == "nobody")
+    assert count_repeats(opened.connection, none, KEY, most_rows=0) == 0
+
+
+def test_batches_are_of_so_many_rows(tmp_path) -> None:
+    predictions, outcomes = make_events(requests=300)
+    backend = open_source(write_workspace(tmp_path, predictions, outcomes).workspace).embedded
+    batches = list(read_batches(backend, "SELECT i FROM range(5000) AS t(i)", rows=2048))
+    assert [batch.num_rows for batch in batches] == [2048, 2048, 904]
