@@ -84,13 +84,33 @@ def sklearn_auc() -> Way:
 
 
 def sklearn_curve(strategy: str) -> Way:
-    from sklearn.calibration import calibration_curve
+    return lambda path: (lambda: _curve(*_labels_and_scores(path), strategy), lambda found: found)
+
+
+def sklearn_all() -> Way:
+    """AUC, Brier score, log loss and both curves, of arrays that are read once."""
+    from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
     def measure(path: Path) -> list[float]:
-        rates, means = calibration_curve(*_labels_and_scores(path), n_bins=20, strategy=strategy)
-        return [*means.tolist(), *rates.tolist()]
+        label, score = _labels_and_scores(path)
+        numbers = [float(each(label, score)) for each in (roc_auc_score, brier_score_loss, log_loss)]
+        return [*numbers, *_curve(label, score, "uniform"), *_curve(label, score, "quantile")]
 
     return lambda path: (lambda: measure(path), lambda found: found)
+
+
+def read_scores() -> Way:
+    """Nothing but the two columns, added up: what no way over this file can be cheaper than."""
+    connection = open_engine()
+    query = "SELECT sum(score), sum(label) FROM read_parquet('{path}')"
+    return lambda path: (lambda: connection.execute(query.format(path=path)).fetchall(), lambda _: None)
+
+
+def _curve(label: Any, score: Any, strategy: str) -> list[float]:
+    from sklearn.calibration import calibration_curve
+
+    rates, means = calibration_curve(label, score, n_bins=20, strategy=strategy)
+    return [*means.tolist(), *rates.tolist()]
 
 
 def _labels_and_scores(path: Path) -> tuple[Any, Any]:

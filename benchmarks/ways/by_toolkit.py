@@ -110,54 +110,106 @@ def unit_days(days: Sequence[str]) -> Way:
 
 def auc() -> Way:
     """Exact, of one population of one day."""
-    from toolkit.metrics.ranks import Auc
-
-    return _ranks(Auc(kind="auc", **WORDS), lambda estimate, _: [estimate.value])
+    return _ranks(["auc"], lambda found: _value_of_auc(found["auc"]))
 
 
 def curve_of_mass() -> Way:
     """Mean score and label rate in 20 bins that hold as many requests each, as for the calibration error."""
-    from toolkit.metrics.ranking import from_lists
-    from toolkit.metrics.reliability import CalibrationError
-
-    metric = CalibrationError(kind="ece", bins=20, **WORDS)
-
-    def read(_: Any, days: Any) -> list[float]:
-        bins = from_lists(days, metric.sums)
-        order = bins["bin"].argsort()
-        return [*(bins["score_sum"] / bins["n"])[order], *(bins["label_sum"] / bins["n"])[order]]
-
-    return _ranks(metric, read)
+    return _ranks(["ece"], lambda found: _read_mass(found["ece"]))
 
 
-def _ranks(metric: Any, read: Callable[[Any, Any], list[float]]) -> Way:
-    import ibis
-
-    connection = open_ibis()
+def all_scores() -> Way:
+    """What a report asks of the scores: AUC, both curves, Brier score and log loss, day by day of one population."""
+    connection, metrics = open_ibis(), _rank_metrics(["auc", "ece"])
 
     def measure(path: Path) -> Any:
-        rows = connection.read_parquet(str(path))
-        rows = rows.mutate(population=ibis.literal("all"), day=ibis.literal("2025-03-01"))
-        days = metric.branch(rows, "").execute()
-        return metric.estimate(days), days
+        rows = _one_day(connection.read_parquet(str(path)))
+        return connection.execute(_losses(rows)), _order(connection, rows, metrics)
 
-    return lambda path: (lambda: measure(path), lambda found: read(*found))
+    def read(found: Any) -> list[float]:
+        bins, ranks = found
+        losses = [bins[f"{name}__sum"].sum() / bins[f"{name}__n"].sum() for name in ("brier", "log_loss")]
+        return [*_value_of_auc(ranks["auc"]), *losses, *_read_width(bins), *_read_mass(ranks["ece"])]
+
+    return lambda path: (lambda: measure(path), read)
+
+
+def _rank_metrics(kinds: Sequence[str]) -> dict[str, Any]:
+    from toolkit.metrics.ranks import Auc
+    from toolkit.metrics.reliability import CalibrationError
+
+    every = {"auc": Auc(kind="auc", **WORDS), "ece": CalibrationError(kind="ece", bins=20, **WORDS)}
+    return {kind: every[kind] for kind in kinds}
+
+
+def _ranks(kinds: Sequence[str], read: Callable[[Any], list[float]]) -> Way:
+    connection, metrics = open_ibis(), _rank_metrics(kinds)
+    return lambda path: (
+        lambda: _order(connection, _one_day(connection.read_parquet(str(path))), metrics),
+        read,
+    )
+
+
+def _one_day(rows: Any) -> Any:
+    import ibis
+
+    return rows.mutate(population=ibis.literal("all"), day=ibis.literal("2025-03-01"))
+
+
+def _order(connection: Any, rows: Any, metrics: dict[str, Any]) -> dict[str, Any]:
+    """By metric its definition, what came back of the engine for it, and the estimate made of that."""
+    from toolkit.metrics.kinds import ALL
+    from toolkit.metrics.sorting import Scores
+
+    scores = Scores.read(connection, rows, [ALL])
+    days = {key: connection.execute(table) for key, table in scores.measure(metrics, within="population").items()}
+    return {key: (metric, days[key], metric.estimate(days[key])) for key, metric in metrics.items()}
+
+
+def _losses(rows: Any) -> Any:
+    """Sums by the twentieth of the score, as `toolkit.metrics.query` asks for them."""
+    from toolkit.metrics.needs import addends, sums
+    from toolkit.metrics.scored import Brier, LogLoss
+
+    metrics = {"brier": Brier(kind="brier", **WORDS), "log_loss": LogLoss(kind="log_loss", **WORDS)}
+    parts = {name: part for key, metric in metrics.items() for name, part in addends(key, metric, rows).items()}
+    added = rows.select("score", "label", score_bin=_twentieth(rows), **parts)
+    of_metrics = {name: part for key in metrics for name, part in sums(key, added).items()}
+    return _sums_of_width(added, **of_metrics)
+
+
+def _twentieth(rows: Any) -> Any:
+    return (rows.score >= 1.0).ifelse(19, (rows.score * 20).floor().cast("int64"))
+
+
+def _value_of_auc(found: Any) -> list[float]:
+    return [found[-1].value]
+
+
+def _read_mass(found: Any) -> list[float]:
+    from toolkit.metrics.ranking import from_lists
+
+    metric, days, _ = found
+    bins = from_lists(days, metric.sums)
+    return [*(bins["score_sum"] / bins["n"]), *(bins["label_sum"] / bins["n"])]
 
 
 def curve_of_width() -> Way:
     """Mean score and label rate by the twentieth of the score."""
-    from toolkit.metrics.moment_table import Needs
-    from toolkit.metrics.moments import collect_moments
-
     connection = open_ibis()
 
     def measure(path: Path) -> Any:
         rows = connection.read_parquet(str(path))
-        rows = rows.mutate(score_bin=(rows.score * 20).floor().clip(0, 19).cast("int64"))
-        return collect_moments(rows, Needs(("score", "label")), by=["score_bin"])
+        return connection.execute(_sums_of_width(rows.select("score", "label", score_bin=_twentieth(rows))))
 
-    def read(table: Any) -> list[float]:
-        bins = sorted(table.values("score_bin"), key=int)
-        return [table.mean(name, {"score_bin": each}) for name in ("score", "label") for each in bins]
+    return lambda path: (lambda: measure(path), _read_width)
 
-    return lambda path: (lambda: measure(path), read)
+
+def _sums_of_width(rows: Any, **also: Any) -> Any:
+    sums = {"n": rows.count(), "score_sum": rows.score.sum(), "label_sum": rows.label.sum()}
+    return rows.group_by("score_bin").aggregate(**sums, **also)
+
+
+def _read_width(bins: Any) -> list[float]:
+    bins = bins.sort_values("score_bin")
+    return [*(bins["score_sum"] / bins["n"]), *(bins["label_sum"] / bins["n"])]

@@ -2,7 +2,7 @@
 
 `statement` builds a single SQL statement. Its base holds the requests of each population (say `reference` and
 `current`) with what they add to each metric; each segmentation adds one grouped branch. A metric that needs order adds
-a branch of its own (see `kinds.RankKind`).
+a branch of its own (see `kinds.RankKind`), unless the embedded engine hands its scores over first (see `sorting`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toolkit.checks import check_in
 from toolkit.data import LABEL, ModelDefinition, Source, labelled_predictions
+from toolkit.data.connections import EMBEDDED
 from toolkit.errors import ArgumentError, DefinitionError
 from toolkit.metrics.cells import Cells
 from toolkit.metrics.definitions import METRICS_FILE, load_segments
@@ -28,6 +30,7 @@ from toolkit.metrics.needs import (
     with_scalars,
 )
 from toolkit.metrics.segments import SegmentDefinition
+from toolkit.metrics.sorting import ClassKind, Scores
 from toolkit.windows import Window
 
 if TYPE_CHECKING:
@@ -156,8 +159,9 @@ class Question:
         base = ibis.union(*(_requests(self, each, asked[each.name]) for each in self.populations if each.name in asked))
         base = _with_segments(with_scalars(base, self.scalars), self.named)
         if self.scored:
-            twentieth = (base.score * SCORE_BINS).floor().clip(0, SCORE_BINS - 1)
-            base = base.mutate(**{SCORE_BIN: twentieth.cast("int64").cast("string")})
+            twentieth = (base.score * SCORE_BINS).floor().cast("int64")  # of a probability, as the contract says
+            twentieth = (base.score >= 1.0).ifelse(SCORE_BINS - 1, twentieth)
+            base = base.mutate(**{SCORE_BIN: twentieth.cast("string")})
         return base
 
     def sums(self, base: ir.Table) -> ir.Table:
@@ -168,17 +172,40 @@ class Question:
         return ibis.union(*(_sums(added, self.metrics, split) for split in self.splits))
 
     def ranks(self, base: ir.Table, cells: ir.Table) -> ir.Table:
-        """`cells` with what the metrics that need order bring, each under its own key."""
+        """`cells` with what the metrics that need order bring, each under its own key.
+
+        The embedded engine hands its scores over for it here and now. Raises `ContractError`.
+        """
         import ibis
 
+        splits = [split for split in self.splits if split != SCORE_BIN]
+        sorted_here = self._sorted_here(base, splits)
         for key, metric in self.ordered.items():
-            passing = base.filter(truth(base, metric.filter)) if metric.filter else base
-            splits = [split for split in self.splits if split != SCORE_BIN]
-            ranked = ibis.union(*(metric.branch(passing, split, within=self.auc_within) for split in splits))
+            ranked = sorted_here.get(key)
+            if ranked is None:
+                passing = _passing(base, metric.filter)
+                ranked = ibis.union(*(metric.branch(passing, split, within=self.auc_within) for split in splits))
             ranked = ranked.rename(**{f"{key}__{name}": name for name in ranked.columns if name not in CELL})
             joined = cells.left_join(ranked, list(CELL), rname="{name}_right")
             cells = joined.drop(*(f"{name}_right" for name in CELL))
         return cells
+
+    def _sorted_here(self, base: ir.Table, splits: Sequence[str]) -> dict[str, ir.Table]:
+        """By metric made of classes of ranks what its branches would bring, where the engine can hand scores over."""
+        connection = self.source.opened("predictions").connection
+        if connection.engine != EMBEDDED:
+            return {}
+        by_filter: dict[str | None, dict[str, ClassKind]] = {}
+        for key, metric in self.ordered.items():
+            if isinstance(metric, ClassKind) and metric.class_sums:
+                by_filter.setdefault(metric.filter, {})[key] = metric
+        found: dict[str, ir.Table] = {}
+        for asked, metrics in by_filter.items():
+            read = partial(Scores.read, connection.backend, _passing(base, asked), splits)
+            scores = connection.run(self.reading, read)
+            if scores is not None:
+                found |= scores.measure(metrics, within=self.auc_within)
+        return found
 
     def cells(self, base: ir.Table) -> ir.Table:
         """One row per cell, without anything else."""
@@ -222,6 +249,11 @@ def statement(question: Question) -> ir.Table:
     """All of a question as one SQL statement: one row per cell, see `Cells` for its columns."""
     base = question.requests()
     return question.ranks(base, question.sums(base))
+
+
+def _passing(base: ir.Table, asked: str | None) -> ir.Table:
+    """The requests that pass a metric's filter."""
+    return base.filter(truth(base, asked)) if asked else base
 
 
 def _named_segments(

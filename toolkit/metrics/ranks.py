@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import override
@@ -12,6 +13,7 @@ from toolkit import stats
 from toolkit.data import LABEL
 from toolkit.metrics.kinds import RankKind, Within, column_name, number
 from toolkit.metrics.ranking import Grain, from_lists, labelled, rank_classes, ranked
+from toolkit.metrics.sorting import Classes, ClassKind
 from toolkit.stats import Estimate
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Auc(RankKind):
+class Auc(ClassKind):
     """The chance that a request with label 1 scores above one with label 0, ties counted half.
 
     Exact by default, from the rank of every score in its population (DeLong, DeLong & Clarke-Pearson 1988, Biometrics
@@ -39,6 +41,11 @@ class Auc(RankKind):
 
     @property
     @override
+    def class_sums(self) -> Sequence[str]:
+        return ("positives", "twice", "twice_positives") if self.bins is None else ()
+
+    @property
+    @override
     def estimand(self) -> str:
         how = "exact" if self.bins is None else f"to within {self.bins} bins of the score"
         return f"chance that a request with label 1 scores above one with label 0, {how}"
@@ -51,6 +58,10 @@ class Auc(RankKind):
     def branch(self, base: ir.Table, split: str, *, within: Within = "population") -> ir.Table:
         grain = Grain.of(base, split)
         return _placements(base, grain, within) if self.bins is None else _by_bin(base, grain, self.bins)
+
+    @override
+    def of_classes(self, classes: Classes) -> dict[str, Sequence[Any]]:
+        return _placements_of(classes)
 
     @override
     def estimate(self, days: pd.DataFrame) -> Estimate:
@@ -111,6 +122,34 @@ def _placements(base: ir.Table, grain: Grain, within: Within) -> ir.Table:
         placement_negatives=by_day.right_negatives / 2.0 / by_day.all_positives.nullif(0.0),
     )
     return grain.in_cells(placed)
+
+
+def _placements_of(classes: Classes) -> dict[str, Sequence[Any]]:
+    """What `_placements` says of the cells of one scope, in its words, of classes that are at hand."""
+    import numpy as np
+
+    n, positives, twice, twice_positives = (
+        classes.sums[name] for name in ("n", "positives", "twice", "twice_positives")
+    )
+    negatives = n - positives
+
+    def standing(counted: Any) -> tuple[int, Any]:
+        in_class = np.bincount(classes.place, counted).astype(np.int64)
+        return int(counted.sum()), (2 * np.cumsum(in_class) - in_class)[classes.place]
+
+    def by_cell(values: Any) -> Any:
+        return np.bincount(classes.cell, values, minlength=classes.cells)
+
+    all_positives, twice_positives_below = standing(positives)
+    all_negatives, twice_negatives_below = standing(negatives)
+    right_positives = twice_positives - positives * twice_positives_below
+    right_negatives = negatives * (2 * all_positives + twice_negatives_below) - (twice - twice_positives)
+    return {
+        "positives": by_cell(positives),
+        "negatives": by_cell(negatives),
+        "placement_positives": by_cell(right_positives) / 2.0 / (all_negatives or math.nan),
+        "placement_negatives": by_cell(right_negatives) / 2.0 / (all_positives or math.nan),
+    }
 
 
 def _exact(days: pd.DataFrame) -> Estimate:

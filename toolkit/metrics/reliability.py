@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 from typing_extensions import override
@@ -12,6 +12,7 @@ from toolkit import stats
 from toolkit.data import LABEL
 from toolkit.metrics.kinds import RankKind, Within
 from toolkit.metrics.ranking import CLASSES, Grain, from_lists, labelled, rank_classes
+from toolkit.metrics.sorting import Classes, ClassKind
 from toolkit.stats import Estimate
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _checked_bins(bins: int) -> int:
     return bins
 
 
-class _BinnedKind(_ReliabilityKind):
+class _BinnedKind(ClassKind, _ReliabilityKind):
     """By bins that hold about as many requests each: equal scores share a bin."""
 
     bins: Annotated[int, AfterValidator(_checked_bins)] = Field(
@@ -63,6 +64,26 @@ class _BinnedKind(_ReliabilityKind):
             **{name: classes[name].sum().cast("float64") for name in self.sums[1:]}
         )
         return grain.in_lists(cells, self.sums)
+
+    @property
+    @override
+    def class_sums(self) -> Sequence[str]:
+        return self.sums[2:]
+
+    @override
+    def of_classes(self, classes: Classes) -> dict[str, Sequence[Any]]:
+        import numpy as np
+
+        place = np.minimum(self.bins * classes.sums["twice_top"] // (2 * classes.size), self.bins - 1)
+        cell = classes.cell * self.bins + place
+        n = np.bincount(cell, classes.sums["n"])
+        filled = np.flatnonzero(n)
+        sums = [filled % self.bins, *(np.bincount(cell, classes.sums[name])[filled] for name in self.sums[1:])]
+        ends = np.searchsorted(filled, self.bins * np.arange(1, classes.cells))
+        return {
+            name: [part.astype(float) for part in np.split(column, ends)]
+            for name, column in zip(self.sums, sums, strict=True)
+        }
 
 
 class CalibrationError(_BinnedKind):

@@ -1,0 +1,168 @@
+"""Scores sorted outside the engine give what its own ranks give, whatever the segments, ties and sizes."""
+
+from __future__ import annotations
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+from metrics.conftest import LATER, POPULATIONS, metrics_text
+from metrics.test_rank_kinds import EVERY, REQUESTS, requests
+
+from conftest import write_workspace
+from toolkit.data import load_model, open_source
+from toolkit.errors import ContractError
+from toolkit.metrics import load_metrics, measure, sorting
+from toolkit.metrics.kinds import ALL, CELL
+from toolkit.metrics.ranking import EXACT
+from toolkit.metrics.sorting import MOST_ROWS, Scores
+
+METRICS = {"auc": "kind: auc", "ece": "kind: ece", "late_auc": "kind: auc, filter: score > 0.2"}
+KINDS = {key: EVERY[key] for key in ("auc", "ece", "within")}
+NO_LABEL = {"label": None}
+SPLITS = [ALL, "carrier"]
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return ibis.duckdb.connect(threads=1)
+
+
+def table(engine, frame, population=None):
+    """The requests; a `population` given is a literal, as of one population."""
+    base = engine.create_table("requests", frame, overwrite=True)
+    return (
+        base.filter(base.population == population).mutate(population=ibis.literal(population)) if population else base
+    )
+
+
+def unpacked(cells):
+    """Cells in order, and lists over bins in the order of these: as columns of numbers."""
+    cells = cells.sort_values(list(CELL), ignore_index=True)
+    if "bin" in cells:
+        order = [np.argsort(bins) for bins in cells["bin"]]
+        lists = [name for name in cells.columns if name not in CELL]
+        cells = cells.assign(
+            **{name: [np.asarray(row)[by] for row, by in zip(cells[name], order, strict=True)] for name in lists}
+        ).explode(lists, ignore_index=True)
+    return cells.astype({name: "float64" for name in cells.columns if name not in CELL})
+
+
+def large_requests():
+    """More than are ranked one by one; half of them in a few scores, and two days."""
+    frame = requests(2 * EXACT, seed=7, decimals=6, days=2)
+    low = frame["score"].quantile(0.4)
+    return frame.assign(score=frame["score"].where(frame["score"] > low, 0.001))
+
+
+CASES = {"small": (REQUESTS, None), "one population": (REQUESTS, "current"), "large": (large_requests(), "current")}
+
+
+@pytest.mark.parametrize("within", ["population", "day"])
+@pytest.mark.parametrize("case", CASES)
+def test_sorted_scores_give_what_the_engines_ranks_give(engine, case, within):
+    base = table(engine, *CASES[case])
+    found = Scores.read(engine, base, SPLITS).measure(KINDS, within=within)
+    assert found.keys() == KINDS.keys()
+    for key, kind in KINDS.items():
+        ranked = engine.execute(ibis.union(*(kind.branch(base, split, within=within) for split in SPLITS)))
+        pd.testing.assert_frame_equal(
+            unpacked(engine.execute(found[key])), unpacked(ranked), rtol=1e-11, check_dtype=False
+        )
+
+
+def test_the_edges_of_classes_are_the_engines_at_either_size(engine):
+    for rows in (EXACT, EXACT + 1):
+        frame = requests(rows, seed=5, decimals=6).assign(population="current", label=1.0).head(rows)
+        frame.loc[::3, "label"] = 0.0
+        base = table(engine, frame)
+        kind = KINDS["auc"]
+        found = engine.execute(Scores.read(engine, base, [ALL]).measure({"auc": kind}, within="population")["auc"])
+        pd.testing.assert_frame_equal(unpacked(found), unpacked(engine.execute(kind.branch(base, ALL))), rtol=1e-12)
+
+
+@pytest.mark.parametrize("splits", [[ALL], SPLITS], ids=["alone", "with segments"])
+def test_one_day_of_one_population_gives_what_the_engine_gives(engine, splits):
+    base = table(engine, REQUESTS).mutate(population=ibis.literal("current"), day=ibis.literal("2030-01-01"))
+    found = Scores.read(engine, base, splits).measure(KINDS, within="population")
+    for key, kind in KINDS.items():
+        ranked = engine.execute(ibis.union(*(kind.branch(base, split) for split in splits)))
+        pd.testing.assert_frame_equal(
+            unpacked(engine.execute(found[key])), unpacked(ranked), rtol=1e-11, check_dtype=False
+        )
+
+
+def test_the_order_of_rows_changes_no_byte(engine):
+    shuffled = REQUESTS.sample(frac=1, random_state=1)
+    found = []
+    for frame in (REQUESTS, shuffled, REQUESTS):
+        tables = Scores.read(engine, table(engine, frame), SPLITS).measure(KINDS, within="population")
+        found.append({key: unpacked(engine.execute(each)).to_json(double_precision=15) for key, each in tables.items()})
+    assert found[0] == found[1] == found[2]
+
+
+def test_zero_has_one_sign_and_one_is_a_score(engine):
+    frame = pd.DataFrame(
+        {"population": "p", "day": "2030-01-01", "score": [0.0, -0.0, 1.0, 1.0], "label": [1.0, 0, 0, 1]}
+    )
+    found = Scores.read(engine, table(engine, frame), [ALL]).measure({"auc": KINDS["auc"]}, within="population")
+    cells = engine.execute(found["auc"])
+    assert KINDS["auc"].estimate(cells.drop(columns=list(CELL))).value == 0.5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [NO_LABEL, {"label": 0.5}, {"score": 2.0}, {"score": -1e-9}, {"score": np.inf}],
+    ids=["no label", "a label between", "too high", "below 0", "infinite"],
+)
+def test_what_is_not_sorted_here_is_left_to_the_engine(engine, changes):
+    frame = REQUESTS.dropna(subset=["label"])
+    which = frame.index if changes == NO_LABEL else frame.index[-1:]
+    frame.loc[which, list(changes)] = list(changes.values())
+    assert Scores.read(engine, table(engine, frame), SPLITS) is None
+
+
+def test_more_requests_or_cells_than_are_sorted_here_are_left_to_the_engine(engine, monkeypatch):
+    labelled = REQUESTS.dropna(subset=["label"])
+    assert MOST_ROWS == 2**24
+    monkeypatch.setattr(sorting, "MOST_ROWS", len(labelled))
+    assert Scores.read(engine, table(engine, labelled), [ALL]) is not None
+    monkeypatch.setattr(sorting, "MOST_ROWS", len(labelled) - 1)
+    assert Scores.read(engine, table(engine, labelled), [ALL]) is None
+    monkeypatch.setattr(sorting, "MOST_ROWS", 2 * 20 * 3)
+    few = labelled.groupby(["population", "day", labelled["carrier"].fillna("none")]).head(1)
+    assert len(few) <= sorting.MOST_ROWS
+    assert Scores.read(engine, table(engine, few), SPLITS) is not None
+    monkeypatch.setattr(sorting, "MOST_ROWS", 2 * 20 * 3 - 1)
+    assert Scores.read(engine, table(engine, few.head(100)), SPLITS) is None
+
+
+def test_a_report_has_the_same_cells_whoever_sorts(tmp_path, events, monkeypatch):
+    frames = []
+    for name, most in (("here", MOST_ROWS), ("in the engine", 0)):
+        monkeypatch.setattr(sorting, "MOST_ROWS", most)
+        workspace = write_workspace(tmp_path / name, *events).workspace
+        (workspace.root / "metrics.yml").write_text(metrics_text(METRICS), encoding="utf-8")
+        metrics = load_metrics(workspace)
+        model = load_model(workspace, "small")
+        cells = measure(open_source(workspace), model, metrics, POPULATIONS, as_of=LATER, segments=["carrier"])
+        assert {cells.estimate(key, "current").status for key in metrics} == {"ok"}
+        frames.append(cells.frame)
+    lists = [name for name in frames[0] if name.startswith("ece__")]
+    for name in lists:
+        for mine, theirs in zip(*(frame[name] for frame in frames), strict=True):
+            assert sorted(np.atleast_1d(mine)) == pytest.approx(sorted(np.atleast_1d(theirs)), rel=1e-12, nan_ok=True)
+    here, engine = (frame.drop(columns=lists) for frame in frames)
+    pd.testing.assert_frame_equal(here, engine, rtol=1e-12, check_dtype=False)
+
+
+def test_what_the_engine_says_halfway_is_a_contract_error(tmp_path, events):
+    connection = open_source(write_workspace(tmp_path, *events).workspace).opened("predictions").connection
+    rows = connection.backend.sql(
+        "SELECT 'p' AS population, '2030-01-01' AS day, 1.0::DOUBLE AS label, "
+        "CASE WHEN i > 200000 THEN error('torn') ELSE 0.5::DOUBLE END AS score FROM range(300000) AS t(i)",
+        schema={"population": "string", "day": "string", "label": "float64", "score": "float64"},
+    )
+    with pytest.raises(ContractError) as caught:
+        connection.run("predictions and outcomes", lambda: Scores.read(connection.backend, rows, [ALL]))
+    assert str(caught.value) == "predictions and outcomes: the data could not be read: Invalid Input Error: torn"
