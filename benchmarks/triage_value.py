@@ -36,12 +36,14 @@ from ways.simulated_programmes import (
 )
 from ways.tables import markdown
 
+from toolkit.records import Quantity
 from toolkit.stats.estimate import Estimate, from_standard_error
-from toolkit.stats.spreads import Spread, shrink_spreads
+from toolkit.stats.spreads import Spread
 from toolkit.triage.capacity_programme import Programme as Choices
 from toolkit.triage.capacity_programme import Task
 from toolkit.triage.mixed_integer import quietly
 from toolkit.triage.programme_solver import solve
+from toolkit.triage.shrinkage import shrink_quantity
 
 SEED, PROGRAMMES = 20250301, 200
 BACKLOGS_PER_PROGRAMME = 5
@@ -131,10 +133,14 @@ def best_set(values: Any, efforts: Any, days: float) -> set[int]:
 def chosen_by_toolkit(values: Any, efforts: Any, days: float) -> tuple[set[int], Any]:
     """The toolkit's choice from stated ranges, and its ratios, by which time that is left is filled."""
     means = []
-    for stated, noise in ((values, VALUE_NOISE), (efforts, EFFORT_NOISE)):
+    stated_with_noise: tuple[tuple[Quantity, Any, float], ...] = (
+        ("value", values, VALUE_NOISE),
+        ("effort", efforts, EFFORT_NOISE),
+    )
+    for quantity, stated, noise in stated_with_noise:
         reach = float(np.exp(TAIL * noise))
         spreads = [Spread(likely / reach, likely, likely * reach) for likely in map(float, stated)]
-        means.append([spread.mean for spread in shrink_spreads(spreads).spreads])
+        means.append([spread.mean for spread in shrink_quantity(spreads, quantity)[0]])
     tasks = [Task(str(item), value, {"team": effort}) for item, (value, effort) in enumerate(zip(*means, strict=True))]
     found = solve(Choices(tuple(tasks), {"team": days}))
     return {int(key) for key in found.chosen}, np.asarray(means[0]) / np.asarray(means[1])

@@ -21,8 +21,11 @@ DONE = ROOT / "build" / "demo.json"
 TOOLKIT = [sys.executable, "-m", "toolkit.cli"]
 LOOKS = "2013-07-02,2013-08-02,2013-09-02"
 """The planned looks of delay-v2 before the last: each readout knows those before it."""
+EARLIER = "2013-11-01,2013-12-01"
+"""Triages before the last: each plan says what has moved since."""
 
 STEPS = (
+    ["run", "triage", "--each", f"as_of={EARLIER}"],
     ["run", "triage"],
     ["run", "model_health"],
     ["run", "shadow_readout", "-p", "experiment=delay-v2-shadow"],

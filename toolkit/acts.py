@@ -1,9 +1,9 @@
 """Acts: what follows from a published report, done by the command that published it and never by a notebook.
 
 What a report says of an experiment, a look above all, goes into the ledger, and so does what it says of signals: which
-it saw, and which have recovered. Each act is done once for a report, whoever runs it and however often; what a process
-that died has left undone, `settle` does. Runs go through `run_report` here, so that they act alike alone, in a batch,
-on a schedule, on a cluster and from a form.
+it saw, and which have recovered; and its plan, of every item of the backlog. Each act is done once for a report,
+whoever runs it and however often; what a process that died has left undone, `settle` does. Runs go through `run_report`
+here, so that they act alike alone, in a batch, on a schedule, on a cluster and from a form.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from toolkit.experiments import record as experiments
 from toolkit.reports import Published, RunRequest
 from toolkit.reports import run_report as publish_report
 from toolkit.signals.lifecycle import record as signals
+from toolkit.triage.lifecycle import record as plans
 from toolkit.workspace import Workspace, current_actor, open_workspace
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _record_experiment(
 _ACTS = (
     Act(experiments.list_unread, _record_experiment),
     Act(signals.list_unread, signals.record_report),
+    Act(plans.list_unread, plans.record_report),
 )
 """Every kind, in the order in which they are done."""
 

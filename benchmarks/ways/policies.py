@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from ways.simulated_programmes import SOURCES, Closed, Entry, Policy, Programme, View
 
-from toolkit.stats.spreads import Spread, shrink_spreads
+from toolkit.stats.spreads import Spread
 from toolkit.triage.capacity_programme import Floor, Task
 from toolkit.triage.capacity_programme import Programme as Choices
 from toolkit.triage.corrections import ClosedEstimate, correct, learn_corrections
 from toolkit.triage.programme_solver import lower_floors, solve
+from toolkit.triage.shrinkage import shrink_quantity
 
 if TYPE_CHECKING:
     from ways.hindsight import Hindsight
@@ -124,7 +125,7 @@ def expect(entries: Sequence[Entry], closed: Sequence[Closed]) -> dict[int, Expe
     ).corrections
     values = [correct(Spread(*entry.value), entry.source, "value", corrections) for entry in entries]
     efforts = [correct(Spread(*entry.effort), entry.source, "effort", corrections) for entry in entries]
-    pairs = zip(shrink_spreads(values).spreads, shrink_spreads(efforts).spreads, strict=True)
+    pairs = zip(shrink_quantity(values, "value")[0], shrink_quantity(efforts, "effort")[0], strict=True)
     return {entry.key: Expected(worth.mean, days.mean) for entry, (worth, days) in zip(entries, pairs, strict=True)}
 
 

@@ -216,8 +216,8 @@ def test_a_wider_spread_keeps_less_of_its_distance() -> None:
 
 
 def test_where_little_sets_items_apart_little_is_left_of_it() -> None:
-    found = shrink_spreads([Spread(each / 10, each, each * 10) for each in (10, 11, 9, 10)])
-    assert max(found.kept) < 0.4
+    found = shrink_spreads([Spread(each / 10, each, each * 10) for each in (10, 11, 9, 10) * 4])
+    assert max(found.kept) < 0.2
     likely = [each.likely for each in found.spreads]
     assert max(likely) / min(likely) < 1.08
     assert all(each.low < each.likely < each.high for each in found.spreads)
@@ -232,9 +232,9 @@ def test_where_items_clearly_differ_next_to_nothing_changes() -> None:
 
 def test_what_cannot_be_shrunken_stays_as_it_is() -> None:
     kept = [Spread(-1, 2, 4), Spread(0, 1, 2), Spread(3, 3, 3)]
-    found = shrink_spreads([*kept, Spread(1, 2, 4), Spread(2, 3, 4), Spread(9, 12, 20)])
+    found = shrink_spreads([*kept, Spread(1, 2, 4), Spread(2, 3, 4), Spread(9, 12, 20), Spread(5, 6, 9)])
     assert found.spreads[:3] == tuple(kept)
     assert found.kept[:3] == (1.0,) * 3
     assert max(found.kept[3:]) < 1
-    few = [*kept, Spread(1, 2, 4), Spread(2, 3, 4)]
-    assert shrink_spreads(few) == (tuple(few), None, (1.0,) * 5)
+    few = [*kept, Spread(1, 2, 4), Spread(2, 3, 4), Spread(9, 12, 20)]
+    assert shrink_spreads(few) == (tuple(few), None, (1.0,) * 6)

@@ -94,7 +94,7 @@ def test_what_an_idea_names_must_be_there(workspace: Workspace) -> None:
         (
             "effort: 2\n",
             "unknown key 'effort'; allowed: confidence, deadline, depends_on, description, effort_days, evidence, "
-            "excludes, key, kind, model, must_do, owner, risk_per_week, signals, team, title, value_per_week. "
+            "excludes, key, kind, model, must_do, owner, risk_per_week, roles, signals, team, title, value_per_week. "
             "Did you mean 'effort_days'?",
         ),
     ],

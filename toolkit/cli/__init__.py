@@ -17,12 +17,16 @@ from typer.exceptions import TyperException
 from toolkit import __version__
 from toolkit.cli import (
     archive,
+    backlog,
+    backlog_words,
     comparisons,
     definitions,
+    drafts,
     due,
     experiments,
     feedback,
     gallery,
+    hand_over,
     importing,
     record,
     reports,
@@ -72,6 +76,7 @@ app.add_typer(_ledger, name="ledger")
 _experiments = typer.Typer(help="The experiments: their state, looks and results.", no_args_is_help=True)
 _experiments.command("list")(experiments.list_)
 _experiments.command("show")(experiments.show)
+_experiments.command("draft")(drafts.draft_experiment)
 app.add_typer(_experiments, name="experiment")
 
 _signals = typer.Typer(help="The signals: where each stands, and what people said of it.", no_args_is_help=True)
@@ -79,6 +84,21 @@ _signals.command("list")(signals.list_)
 _signals.command("acknowledge")(signals.acknowledge)
 _signals.command("mute")(signals.mute)
 app.add_typer(_signals, name="signal")
+
+_backlog = typer.Typer(help="The backlog: where each item stands, and what people said of it.", no_args_is_help=True)
+_backlog.command("list")(backlog.list_)
+_backlog.command("start")(backlog_words.start)
+_backlog.command("done")(backlog_words.done)
+_backlog.command("drop")(backlog_words.drop)
+_backlog.command("reopen")(backlog_words.reopen)
+_backlog.command("override")(backlog_words.override)
+_backlog.command("export")(hand_over.export)
+_backlog.command("import")(hand_over.import_)
+app.add_typer(_backlog, name="backlog")
+
+_debt = typer.Typer(help="The debt: what a team owes its product.", no_args_is_help=True)
+_debt.command("draft")(drafts.draft_debt)
+app.add_typer(_debt, name="debt")
 
 _feedback = typer.Typer(help="What users said about the model's answers.", no_args_is_help=True)
 _feedback.command("add")(feedback.add)

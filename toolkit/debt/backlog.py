@@ -5,6 +5,7 @@ from __future__ import annotations
 from toolkit.debt.items import DEBT_FOLDER, DebtItem
 from toolkit.debt.register import Register
 from toolkit.triage import BacklogItem, Range, TeamDefinition, Value, load_teams
+from toolkit.triage.teams import missing_roles
 from toolkit.workspace import Workspace
 
 WEEKS_PER_MONTH = 365.25 / 12 / 7
@@ -43,6 +44,8 @@ def _of_item(item: DebtItem, team: TeamDefinition) -> BacklogItem:
         effort_days=effort,
         no_effort_reason=no_effort_reason,
         effort_source=f"person/{item.owner}",
+        roles=item.roles,
+        no_roles_reason=missing_roles(team, item.roles, f"ask {item.owner}: roles in {source}"),
         settles=item.signals,
     )
 

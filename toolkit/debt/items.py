@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from toolkit.checks import unknown_name_message
 from toolkit.errors import DefinitionError
 from toolkit.triage import Range, load_teams
+from toolkit.triage.teams import RoleShares, unknown_roles
 from toolkit.workspace import Day, Definition, Problem, Workspace
 
 DEBT_FOLDER = "debt"
@@ -43,6 +44,10 @@ class DebtItem(Definition):
     opened_on: Day = Field(description="the day it was written down, as 2030-01-31")
     due_on: Day | None = Field(default=None, description="the last day on which it is to be paid off, if promised")
     principal_days: DayRange | None = Field(default=None, description="person-days to pay it off")
+    roles: RoleShares = Field(
+        default_factory=dict,
+        description="shares of principal_days by role of the team; needed where the team has roles",
+    )
     interest_days_per_month: DayRange | None = Field(
         default=None, description="person-days that it costs in each month in which it stays"
     )
@@ -79,12 +84,14 @@ def load_items(workspace: Workspace) -> dict[str, DebtItem]:
     items = workspace.load_folder(DEBT_FOLDER, DebtItem, noun="debt item")
     if not items:
         return {}
-    teams, models = list(load_teams(workspace)), workspace.keys("models")
+    teams, models = load_teams(workspace), workspace.keys("models")
     errors: list[DefinitionError] = []
     for key, item in items.items():
         problems = []
         if item.team not in teams:
             problems.append(Problem(["team"], f"team: {unknown_name_message(item.team, teams, noun='team')}"))
+        else:
+            problems += unknown_roles(item.team, teams[item.team], item.roles)
         if item.model is not None and item.model not in models:
             problems.append(Problem(["model"], f"model: {unknown_name_message(item.model, models, noun='model')}"))
         if problems:

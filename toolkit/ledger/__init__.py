@@ -4,7 +4,8 @@ One row per entry, numbered 1, 2, 3 … without gaps; each carries the hash of t
 column of any row is found (`toolkit.ledger.chain` has the rule). Kinds are dotted lower-case words, an open list; in
 use now: `report.published`, `report.refused`, `report.failed`, `report.pruned`, `experiment.planned`,
 `experiment.looked`, `experiment.read`, `signal.seen`, `signal.recovered`, `signal.read`, `signal.acknowledged`,
-`signal.muted`, `alert.sent`, `alert.failed`.
+`signal.muted`, `plan.read`, `item.started`, `item.done`, `item.dropped`, `item.reopened`, `item.overridden`,
+`item.override_ended`, `alert.sent`, `alert.failed`.
 
 >>> import tempfile
 >>> from pathlib import Path

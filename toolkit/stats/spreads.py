@@ -29,8 +29,8 @@ DRAWS = 4000
 _REACH = 1.2815515655446004
 """The 90 % quantile of the standard normal."""
 
-_FEWEST = 3
-"""Spreads below which nothing can be said about how they differ."""
+_FEWEST = 4
+"""Spreads below which nothing can be said about how they differ: of fewer, the prior of that is all there is."""
 
 _WIDEST = 8.0
 _STEPS = 200
@@ -171,15 +171,18 @@ def shrink_spreads(spreads: Sequence[Spread]) -> ShrunkenSpreads:
 
     The logarithms of likely values vary because the items differ, and because each is off by as much as its spread
     says. How much of it is the first is judged from all, by a normal hierarchical model (Gelman et al. 2013, Bayesian
-    Data Analysis, 5.4, uniform prior of how far items differ), and each item keeps that share of its distance from the
-    centre. Unshrunken, what ranks first disappoints on average, and probabilities of high ranks are too high. A spread
-    that reaches 0 or below, or is a constant, stays as it is, and so do all where fewer than three remain.
+    Data Analysis, 5.4), and each item keeps that share of its distance from the centre. The prior of the variance
+    between items is uniform, Stein's harmonic one (Morris & Lysy 2012, arXiv 1203.5610): the items of one
+    backlog tell little of it, and to take away too much of what sets them apart costs more than too little.
+
+    Unshrunken, what ranks first disappoints on average, and probabilities of high ranks are too high. A spread that
+    reaches 0 or below, or is a constant, stays as it is, and so do all where fewer than four remain.
 
     Raises `ArgumentError`.
 
-    >>> found = shrink_spreads([Spread(1, 2, 4), Spread(2, 4, 8), Spread(8, 16, 32), Spread(3, 3, 3)])
+    >>> found = shrink_spreads([*(Spread(each / 2, each, each * 2) for each in (2, 4, 8, 16)), Spread(3, 3, 3)])
     >>> [round(each.likely, 2) for each in found.spreads], [round(kept, 2) for kept in found.kept]
-    ([2.37, 4.17, 12.96, 3], [0.82, 0.82, 0.82, 1.0])
+    ([2.32, 4.2, 7.62, 13.82, 3], [0.86, 0.86, 0.86, 0.86, 1.0])
     """
     import numpy as np
 
@@ -218,7 +221,8 @@ def _shared(values: Numbers, errors: Numbers) -> _Shared:
     precision = weights.sum(axis=1, keepdims=True)
     centres = (weights * values).sum(axis=1, keepdims=True) / precision
     logs = (np.log(weights) - weights * np.square(values - centres)).sum(axis=1) / 2 - np.log(precision[:, 0]) / 2
-    belief = np.exp(logs - logs.max())
+    # A variance of even density: the steps are of its root.
+    belief = np.sqrt(between[:, 0]) * np.exp(logs - logs.max())
     belief /= belief.sum()
     kept = between * weights
     means = centres + kept * (values - centres)

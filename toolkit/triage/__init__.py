@@ -5,8 +5,15 @@ from toolkit.triage.capacity_plan import CapacityPlan, Place
 from toolkit.triage.capacity_programme import Floor, Programme, Task
 from toolkit.triage.corrections import ClosedEstimate, Learned, correct, learn_corrections
 from toolkit.triage.ideas import IdeaDefinition, load_ideas
+from toolkit.triage.lifecycle.history import (
+    ItemStanding,
+    PlanHistory,
+    PlannedItem,
+    ReviewedPlan,
+    load_history,
+)
 from toolkit.triage.planning import plan_capacity
-from toolkit.triage.programme_reasons import capacity_to_flip, constraint_prices, effort_to_flip, why
+from toolkit.triage.programme_reasons import capacities_to_flip, constraint_prices, effort_to_flip, why
 from toolkit.triage.programme_solver import Choice, lower_floors, solve, solve_sampled
 from toolkit.triage.ranges import Range, Value
 from toolkit.triage.scoring import (
@@ -38,16 +45,20 @@ __all__ = [
     "Floor",
     "Horizons",
     "IdeaDefinition",
+    "ItemStanding",
     "Learned",
     "Place",
+    "PlanHistory",
+    "PlannedItem",
     "Programme",
     "Range",
+    "ReviewedPlan",
     "ScoringMethod",
     "Task",
     "TeamDefinition",
     "Value",
     "backlog",
-    "capacity_to_flip",
+    "capacities_to_flip",
     "constraint_prices",
     "correct",
     "cost_of_delay",
@@ -55,6 +66,7 @@ __all__ = [
     "delay_cost",
     "effort_to_flip",
     "learn_corrections",
+    "load_history",
     "load_ideas",
     "load_teams",
     "lower_floors",

@@ -11,20 +11,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
 from typing_extensions import override
 
-from toolkit.display import format_count
+from toolkit.display import format_count, format_number
 from toolkit.records import ResultRow, Shown, number_row
 from toolkit.signals import SignalGroups
 from toolkit.signals.groups.signal_group import SignalGroup
 from toolkit.triage.dependencies import all_needed
 from toolkit.triage.ideas import IDEAS_FOLDER, IdeaDefinition, load_ideas
 from toolkit.triage.ranges import RANGE_METHOD, Range, Value, range_row, range_text
-from toolkit.triage.teams import TEAMS_FILE, TeamDefinition, load_teams
+from toolkit.triage.teams import TEAMS_FILE, TeamDefinition, load_teams, missing_roles
 from toolkit.triage.titles import title_of
 from toolkit.workspace import Workspace
 
@@ -42,6 +42,7 @@ class BacklogItem:
     value_per_week: what it is worth in a week, once it is done; None with `no_value_reason`.
     risk_per_week: what the risk that it takes away costs in a week.
     effort_days: person-days; None with `no_effort_reason`.
+    roles: shares of the effort by role of the team; {} where the team has none, or with `no_roles_reason`.
     value_source, effort_source: whom they come from, `person/<name>` or `detector/<kind of signal>`, for corrections.
     confidence: the probability that the value is there at all; None where nobody said.
     deadline: the last day on which it is of use; `must_do`: it has to be done by then.
@@ -63,6 +64,8 @@ class BacklogItem:
     effort_days: Range | None = None
     no_effort_reason: str = ""
     effort_source: str = ""
+    roles: Mapping[str, float] = field(default_factory=dict)
+    no_roles_reason: str = ""
     confidence: float | None = None
     deadline: date | None = None
     must_do: bool = False
@@ -72,13 +75,20 @@ class BacklogItem:
 
     @property
     def lacks(self) -> Mapping[str, str]:
-        """What is missing before it can be planned, its value or its effort, each with who is to say it, and where."""
+        """What is missing before it can be planned: value, effort, roles; each with who is to say it, and where."""
         missing = {}
         if self.value_per_week is None and self.risk_per_week is None:
             missing["value"] = self.no_value_reason
         if self.effort_days is None:
             missing["effort"] = self.no_effort_reason
+        if self.no_roles_reason:
+            missing["roles"] = self.no_roles_reason
         return missing
+
+    @property
+    def resources(self) -> Mapping[str, float]:
+        """Shares of its effort by resource of a plan: the roles of its team, `team/role`, or the team as a whole."""
+        return {f"{self.team}/{role}": share for role, share in self.roles.items()} or {self.team: 1.0}
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,7 @@ class Backlog(Shown):
             return "The backlog is empty: no signal, idea or debt item asks for work."
         counted = Counter(item.origin for item in self.items)
         origins = ", ".join(f"{number} from {_SAID[origin]}" for origin, number in counted.items())
-        ready = sum(not item.lacks for item in self.items)
+        ready = sum(item.lacks.keys().isdisjoint(("value", "effort")) for item in self.items)
         said = f"{format_count(len(self.items), 'item')}: {origins}. {ready} of them have a value and an effort."
         standing = [f"{item.key} stands for {', '.join(item.settles)}" for item in self.items if item.settles]
         merged = f" {'; '.join(standing)}." if standing else ""
@@ -111,6 +121,7 @@ class Backlog(Shown):
     @override
     def to_table(self) -> Sequence[Mapping[str, object]]:
         risks = any(item.risk_per_week is not None for item in self.items)
+        divided = any(item.roles or item.no_roles_reason for item in self.items)
         return [
             {
                 "item": item.key,
@@ -118,6 +129,7 @@ class Backlog(Shown):
                 "value_per_week": _value_text(item.value_per_week, item.no_value_reason),
                 **({"risk_per_week": _value_text(item.risk_per_week, "")} if risks else {}),
                 "effort_days": range_text(item.effort_days, reason=item.no_effort_reason),
+                **({"roles": _roles_text(item)} if divided else {}),
                 "owner": item.owner,
                 "team": item.team,
             }
@@ -139,7 +151,9 @@ def backlog(workspace: Workspace, groups: SignalGroups, *, model: str, debt: Ite
     Raises `DefinitionError`.
     """
     teams = load_teams(workspace)
-    ideas = [_of_idea(key, idea) for key, idea in load_ideas(workspace).items() if idea.model == model]
+    ideas = [
+        _of_idea(key, idea, teams[idea.team]) for key, idea in load_ideas(workspace).items() if idea.model == model
+    ]
     return Backlog(join_items(groups.groups, [*ideas, *debt], teams, model=model))
 
 
@@ -197,15 +211,17 @@ def _of_group(group: SignalGroup, teams: Mapping[str, TeamDefinition], model: st
     _, value, no_value_reason = _value_of([group])
     team, no_team_reason = _team_of(teams, model)
     known = teams[team].estimates.get(first.kind) if team else None
-    asked = (
-        f"ask {teams[team].owner}: estimates.{first.kind} of team {team} in {TEAMS_FILE}" if team else no_team_reason
-    )
+    roles = known.roles if known else {}
+    owner = teams[team].owner if team else ""
+    asked, where = f"ask {owner}: estimates.{first.kind}", f"of team {team} in {TEAMS_FILE}"
+    no_effort_reason = f"{asked} {where}" if team else no_team_reason
+    no_roles_reason = missing_roles(teams[team], roles, f"{asked}.roles {where}") if team else ""
     return BacklogItem(
         key=f"signal/{group.key}",
         origin="signal",
         kind=first.kind,
         title=title_of(first),
-        owner=teams[team].owner if team else "",
+        owner=owner,
         team=team,
         source=f"signals {', '.join(signal.key for signal in group.signals)}",
         evidence=(group.title,),
@@ -213,13 +229,15 @@ def _of_group(group: SignalGroup, teams: Mapping[str, TeamDefinition], model: st
         no_value_reason=no_value_reason,
         value_source=f"detector/{first.kind}",
         effort_days=known.effort_days if known else None,
-        no_effort_reason="" if known else asked,
-        effort_source=f"person/{teams[team].owner}" if known else "",
+        no_effort_reason="" if known else no_effort_reason,
+        effort_source=f"person/{owner}" if known else "",
+        roles=roles,
+        no_roles_reason=no_roles_reason,
         confidence=group.harm.confidence,
     )
 
 
-def _of_idea(key: str, idea: IdeaDefinition) -> BacklogItem:
+def _of_idea(key: str, idea: IdeaDefinition, team: TeamDefinition) -> BacklogItem:
     source = f"{IDEAS_FOLDER}/{key}.yml"
     return BacklogItem(
         key=f"idea/{key}",
@@ -237,6 +255,8 @@ def _of_idea(key: str, idea: IdeaDefinition) -> BacklogItem:
         effort_days=idea.effort_days,
         no_effort_reason="" if idea.effort_days else f"ask {idea.owner}: effort_days in {source}",
         effort_source=f"person/{idea.owner}",
+        roles=idea.roles,
+        no_roles_reason=missing_roles(team, idea.roles, f"ask {idea.owner}: roles in {source}"),
         confidence=idea.confidence,
         deadline=idea.deadline,
         must_do=idea.must_do,
@@ -288,6 +308,9 @@ def _rows(item: BacklogItem) -> list[ResultRow]:
             rows.append(range_row(item.key, statistic, value, unit=unit, method=RANGE_METHOD, reason=_ASKED + reason))
     effort, reason = item.effort_days, item.no_effort_reason
     rows.append(range_row(item.key, "effort_days", effort, unit="days", method=RANGE_METHOD, reason=_ASKED + reason))
+    rows += [ResultRow(item.key, f"{role}_share", share, unit="share") for role, share in item.roles.items()]
+    if item.no_roles_reason:
+        rows.append(number_row(None, _ASKED + item.no_roles_reason, key=item.key, statistic="roles"))
     rows.append(number_row(item.confidence, "nobody said how sure they are", key=item.key, statistic="confidence"))
     if item.deadline is not None:
         rows.append(ResultRow(item.key, "must_do_by" if item.must_do else "deadline", item.deadline.isoformat()))
@@ -297,3 +320,9 @@ def _rows(item: BacklogItem) -> list[ResultRow]:
 def _value_text(value: Value | None, reason: str) -> str:
     """A value as people read it; "" where none is missing."""
     return range_text(value, unit="" if value is None else value.unit, reason=reason) if value or reason else ""
+
+
+def _roles_text(item: BacklogItem) -> str:
+    """How an item's effort divides, as people read it; "" where nothing divides."""
+    said = ", ".join(f"{format_number('share', share, unit='share')} {role}" for role, share in item.roles.items())
+    return said or (f"absent: {item.no_roles_reason}" if item.no_roles_reason else "")

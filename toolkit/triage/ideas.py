@@ -10,7 +10,7 @@ from toolkit.checks import unknown_name_message
 from toolkit.errors import DefinitionError
 from toolkit.triage.dependencies import all_needed, find_circle
 from toolkit.triage.ranges import Value
-from toolkit.triage.teams import Effort, load_teams
+from toolkit.triage.teams import Effort, RoleShares, load_teams, unknown_roles
 from toolkit.workspace import Day, Definition, Problem, Workspace
 
 IDEAS_FOLDER = "ideas"
@@ -38,6 +38,9 @@ class IdeaDefinition(Definition):
         default=None, description="what the risk that it takes away costs in a week: its probability times the damage"
     )
     effort_days: Effort | None = Field(default=None, description="person-days of work")
+    roles: RoleShares = Field(
+        default_factory=dict, description="shares of the effort by role of the team; needed where the team has roles"
+    )
     confidence: float | None = Field(
         default=None, ge=0, le=1, description="the owner's probability that it works at all, 0 to 1"
     )
@@ -57,17 +60,19 @@ def load_ideas(workspace: Workspace) -> dict[str, IdeaDefinition]:
     """The ideas of `ideas/*.yml` by key, sorted; {} when there are none.
 
     Each is held against `teams.yml`, the models and the other ideas. Raises `DefinitionError` with every problem of
-    every file: an id that two files claim, a team, model or idea that is not there, a circle of dependencies.
+    every file: an id that two files claim, a team, role, model or idea that is not there, a circle of dependencies.
     """
     ideas = workspace.load_folder(IDEAS_FOLDER, IdeaDefinition, noun="idea")
     if not ideas:
         return {}
-    teams, models = list(load_teams(workspace)), workspace.keys("models")
+    teams, models = load_teams(workspace), workspace.keys("models")
     errors: list[DefinitionError] = []
     for key, idea in ideas.items():
         problems = []
         if idea.team not in teams:
             problems.append(Problem(["team"], f"team: {unknown_name_message(idea.team, teams, noun='team')}"))
+        else:
+            problems += unknown_roles(idea.team, teams[idea.team], idea.roles)
         if idea.model not in models:
             problems.append(Problem(["model"], f"model: {unknown_name_message(idea.model, models, noun='model')}"))
         for name, others in (("depends_on", idea.depends_on), ("excludes", idea.excludes)):

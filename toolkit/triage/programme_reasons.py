@@ -12,15 +12,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from toolkit.checks import check_at_least, check_in
 from toolkit.errors import ArgumentError
 from toolkit.triage.capacity_programme import Programme, Task
-from toolkit.triage.mixed_integer import PROVEN_GAP, TOLERANCE, Limits, scale_of
-from toolkit.triage.programme_solver import Choice, best_choice, written_down
+from toolkit.triage.mixed_integer import TOLERANCE, Limits, scale_of
+from toolkit.triage.programme_solver import Choice, best_choice, clash_of_musts, lower_floors, written_down
 
 Constraint = Literal["capacity", "exclusive", "floor", "must", "requires"]
 CONSTRAINTS: tuple[Constraint, ...] = get_args(Constraint)
@@ -61,13 +61,13 @@ class Price:
     Attributes
     ----------
     name: such as `10 % for debt`, `a → b` (a requires b), `a | b` (exclusive), a task's key (must), a resource.
-    value: the gain, in the unit of the values; None when there would be no plan (a floor grows with the capacity).
-    optimal: whether it is proven. reason: why it is absent or not proven, else "".
+    value: the gain, in the unit of the values; below 0 where a floor that grows with the capacity costs more.
+    optimal: whether it is proven. reason: why it is not proven, else "".
     """
 
     kind: Constraint
     name: str
-    value: float | None
+    value: float
     optimal: bool
     reason: str
 
@@ -85,18 +85,27 @@ def why(
     return tuple(_why(programme, choice, key, limits) for key in wanted)
 
 
-def effort_to_flip(programme: Programme, choice: Choice, key: str, *, time_limit_s: float | None = None) -> Threshold:
+def effort_to_flip(
+    programme: Programme, choice: Choice, key: str, *, known: Why | None = None, time_limit_s: float | None = None
+) -> Threshold:
     """The largest multiple of a task's effort (all resources alike) at which it is still worth having.
 
     For a task that is in it is at least 1: with more effort than this times the present one it leaves. For one that is
     out it is at most 1: it enters when it takes no more than that (1: it is level with the plan). Floors count the
     changed effort.
+
+    Parameters
+    ----------
+    known: why it is in or out, where that is known: it saves a solution.
     """
     limits = Limits(time_limit_s).checked()
     chosen = _known(programme, key) in choice.chosen
-    without = best_choice(programme, limits, {key: False}) if chosen else choice
-    if without is None:
-        return Threshold(None, True, _indispensable(programme, key))
+    least, optimal = choice.value, choice.optimal
+    if chosen:
+        found = known or _why(programme, choice, key, limits)
+        if found.flip_value is None:
+            return Threshold(None, True, found.reason)
+        least, optimal = choice.value - (found.value - found.flip_value), found.optimal
     problem, columns = written_down(programme, dict.fromkeys(programme.by_key, 0.0), {key: True}, stretched=key)
     if not chosen:
         # A floor may count the task, and then more effort could bring it in too; nobody asks for that.
@@ -104,51 +113,42 @@ def effort_to_flip(programme: Programme, choice: Choice, key: str, *, time_limit
     # In units of which the largest value is about a thousand, so that HiGHS' tolerance is a billionth of it.
     scale = scale_of(max(abs(each.value) for each in programme.tasks))
     cells = {columns[each.key]: each.value * scale for each in programme.tasks}
-    problem.add_row(cells, low=without.value * scale - TOLERANCE)
+    problem.add_row(cells, low=least * scale - TOLERANCE)
     solution = problem.maximise(limits)
-    if solution is None:
-        return Threshold(None, without.optimal, "no effort, however small, would bring it in")
-    optimal = without.optimal and solution.finished
-    return Threshold(float(solution.columns[len(columns)]), optimal, _unproven(optimal))
+    if solution is None or (multiple := float(solution.columns[len(columns)])) <= TOLERANCE:
+        return Threshold(None, optimal, "no effort, however small, would bring it in")
+    optimal = optimal and solution.finished
+    return Threshold(multiple, optimal, _unproven(optimal))
 
 
-def capacity_to_flip(
+def capacities_to_flip(
     programme: Programme,
     choice: Choice,
-    key: str,
+    keys: Iterable[str] | None = None,
     *,
     step_days: float = 1.0,
-    most_steps: int = 20,
+    most_steps: int = 10,
     time_limit_s: float | None = None,
-) -> Threshold:
-    """The smallest change of the capacity, in steps, at which a task's place in the plan changes; in days.
+) -> dict[str, Threshold]:
+    """By task, the smallest change of the capacity, in steps, at which its place in the plan changes; in days.
 
-    Above 0 for a task that is out: it enters, or comes level with the best plan without it, when each resource that it
-    takes has so many days more. Below 0 for one that is in. Every step is solved twice, with it and without it; a task
-    may change its place again with a larger step.
+    Above 0 for a task that is out: the best plan has it when each resource that it takes has so many days more. Below 0
+    for one that is in. Every step is a plan of its own, which all tasks that take the same resources share; floors stay
+    shares, and are lowered where that capacity leaves them out of reach. A task may change its place again with a
+    larger step.
     """
     limits = Limits(time_limit_s).checked()
     if not (math.isfinite(step_days) and step_days > 0):
         raise ArgumentError(f"step_days == {step_days}, must be a number of days above 0")
     check_at_least("most_steps", most_steps, 1)
-    chosen = _known(programme, key) in choice.chosen
-    optimal = choice.optimal
-    for step in range(1, most_steps + 1):
-        change = -step * step_days if chosen else step * step_days
-        changed = _with_capacity(programme, programme.by_key[key].effort_days, change)
-        if changed is None:
-            return Threshold(None, optimal, f"with {-change:g} days fewer the capacity would be below 0")
-        inside, outside = (best_choice(changed, limits, {key: done}) for done in (True, False))
-        optimal = optimal and all(each.optimal for each in (inside, outside) if each is not None)
-        if inside is None and outside is None:
-            if chosen:
-                return Threshold(None, optimal, f"there is no plan at all with {-change:g} days fewer")
-            continue
-        stays = _no_worse(inside, outside) if not chosen else _no_worse(outside, inside)
-        if stays:
-            return Threshold(change, optimal, _unproven(optimal))
-    more = "fewer" if chosen else "more"
-    return Threshold(None, optimal, f"not with {most_steps * step_days:g} days {more}: further was not looked")
+    alike: dict[tuple[frozenset[str], bool], list[str]] = {}
+    for key in programme.by_key if keys is None else {_known(programme, key) for key in keys}:
+        alike.setdefault((frozenset(programme.by_key[key].effort_days), key in choice.chosen), []).append(key)
+    found: dict[str, Threshold] = {}
+    for (resources, chosen), group in alike.items():
+        steps = [step_days * step * (-1 if chosen else 1) for step in range(1, most_steps + 1)]
+        found |= _at_first_change(programme, choice, resources, dict.fromkeys(group, chosen), steps, limits)
+    return dict(sorted(found.items()))
 
 
 def constraint_prices(
@@ -160,18 +160,19 @@ def constraint_prices(
 ) -> tuple[Price, ...]:
     """What each constraint costs: how much more the best plan without it is worth; one more solution per constraint.
 
-    Of capacity it is what one more day of the resource brings. Floors stay shares, so that they grow with that day.
+    Of capacity it is what one more day of the resource brings. Floors stay shares, so that they grow with that day, and
+    are lowered where it leaves them out of reach.
     """
     limits = Limits(time_limit_s).checked()
     for kind in kinds:
         check_in(kind, CONSTRAINTS, noun="constraint")
     prices = []
     for kind, name, relaxed in _relaxations(programme, kinds):
-        freed = best_choice(relaxed, limits)
-        optimal = choice.optimal and (freed is None or freed.optimal)
-        gain = None if freed is None else freed.value - choice.value
-        reason = "with one more day the floors are out of reach" if freed is None else _unproven(optimal)
-        prices.append(Price(kind, name, gain, optimal, reason))
+        reached = lower_floors(relaxed, time_limit_s=time_limit_s) if kind == "capacity" else relaxed
+        freed = best_choice(reached, limits)
+        assert freed is not None  # the plan itself holds to what is left
+        optimal = choice.optimal and freed.optimal
+        prices.append(Price(kind, name, freed.value - choice.value, optimal, _unproven(optimal)))
     return tuple(prices)
 
 
@@ -184,6 +185,39 @@ def _why(programme: Programme, choice: Choice, key: str, limits: Limits) -> Why:
     optimal = choice.optimal and other.optimal
     worse_by = choice.value - other.value
     return Why(key, chosen, value, value - worse_by if chosen else value + worse_by, optimal, _unproven(optimal))
+
+
+def _at_first_change(
+    programme: Programme,
+    choice: Choice,
+    resources: Collection[str],
+    places: Mapping[str, bool],
+    steps: Sequence[float],
+    limits: Limits,
+) -> dict[str, Threshold]:
+    """By task the first of some changes of the capacity with which its place in the best plan is another."""
+    left, found, optimal = set(places), dict[str, Threshold](), choice.optimal
+    end = f"not with {abs(steps[-1]):g} days {'fewer' if steps[-1] < 0 else 'more'}: further was not looked"
+    for days in steps:
+        if not left:
+            break
+        changed = _with_capacity(programme, resources, days)
+        if changed is None:
+            end = f"with {-days:g} days fewer the capacity would be below 0"
+            break
+        if clash_of_musts(changed):
+            if days < 0:
+                end = f"there is no plan at all with {-days:g} days fewer"
+                break
+            continue
+        best = best_choice(lower_floors(changed, time_limit_s=limits.time_limit_s), limits)
+        if best is None:
+            continue
+        optimal = optimal and best.optimal
+        moved = {key for key in left if (key in best.chosen) != places[key]}
+        found |= dict.fromkeys(moved, Threshold(days, optimal, _unproven(optimal)))
+        left -= moved
+    return found | dict.fromkeys(left, Threshold(None, optimal, end))
 
 
 def _relaxations(programme: Programme, kinds: Collection[Constraint]) -> Iterator[tuple[Constraint, str, Programme]]:
@@ -224,12 +258,6 @@ def _with_capacity(programme: Programme, resources: Iterable[str], change_days: 
     if min(days.values()) < 0:
         return None
     return replace(programme, capacity_days={**programme.capacity_days, **days})
-
-
-def _no_worse(one: Choice | None, other: Choice | None) -> bool:
-    if one is None or other is None:
-        return other is None
-    return one.value >= other.value - PROVEN_GAP * max(abs(one.value), abs(other.value))
 
 
 def _known(programme: Programme, key: str) -> str:

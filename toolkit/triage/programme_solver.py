@@ -163,20 +163,22 @@ def lower_floors(programme: Programme, *, time_limit_s: float | None = None) -> 
     Raises `ArgumentError` when there is no plan even without floors.
     """
     limits = Limits(time_limit_s).checked()
-    if reason := _clash_of_musts(programme):
+    if reason := clash_of_musts(programme):
         raise ArgumentError(reason)
     kept: list[Floor] = []
     for floor in programme.floors:
-        possible = _most_days(replace(programme, floors=tuple(kept)), floor, limits)
-        needed = floor.share * programme.total_days
-        within = possible >= needed - TOLERANCE
-        kept.append(floor if within else replace(floor, share=possible / programme.total_days))
+        # Whether it can be kept is found in no time; the most days that are possible may take minutes to be proven.
+        if _has_plan(replace(programme, floors=(*kept, floor)), limits):
+            kept.append(floor)
+        else:
+            possible = _most_days(replace(programme, floors=tuple(kept)), floor, limits)
+            kept.append(replace(floor, share=min(possible / programme.total_days, floor.share)))
     return replace(programme, floors=tuple(kept))
 
 
 def why_infeasible(programme: Programme) -> str:
     """Why no plan holds all constraints: the must-do tasks, a floor that is out of reach, or floors together."""
-    if reason := _clash_of_musts(programme):
+    if reason := clash_of_musts(programme):
         return reason
     bare = replace(programme, floors=())
     for floor in programme.floors:
@@ -276,6 +278,11 @@ def _keeps_floors(programme: Programme, chosen: set[str]) -> bool:
     )
 
 
+def _has_plan(programme: Programme, limits: Limits) -> bool:
+    problem, _ = written_down(programme, dict.fromkeys(programme.by_key, 0.0), {})
+    return problem.maximise(limits) is not None
+
+
 def _most_days(programme: Programme, floor: Floor, limits: Limits) -> float:
     """The most days that a plan can give to the kinds of a floor."""
     tasks = programme.by_key
@@ -285,7 +292,7 @@ def _most_days(programme: Programme, floor: Floor, limits: Limits) -> float:
     return math.fsum(days[key] for key in _done(programme, solution)) if solution else 0.0
 
 
-def _clash_of_musts(programme: Programme) -> str:
+def clash_of_musts(programme: Programme) -> str:
     """Why the must-do tasks, with all that they require, do not go together; "" when they do."""
     needed = programme.needed_by(key for key, task in programme.by_key.items() if task.must)
     for group in programme.exclusive:

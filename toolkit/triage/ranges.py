@@ -51,7 +51,7 @@ def range_row(
     return ResultRow(key, statistic, likely, ci_lower=low, ci_upper=high, unit=unit, method=method)
 
 
-def range_text(given: Range | None, *, unit: str = "", reason: str = "") -> str:
+def range_text(given: Range | Spread | None, *, unit: str = "", reason: str = "") -> str:
     """A range as people read it.
 
     >>> range_text(Value(low=460.25, likely=2353, high=7539.4, unit="EUR"), unit="EUR"), range_text(None)

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from toolkit.checks import unknown_name_message
 from toolkit.signals.signal import Kind
 from toolkit.triage.ranges import Range
-from toolkit.workspace import Definition, Workspace
+from toolkit.workspace import Definition, Problem, Workspace
 
 TEAMS_FILE = "teams.yml"
+
+_ROUNDING = 1e-9
+
+
+def _whole(shares: dict[str, float]) -> dict[str, float]:
+    if shares and abs(math.fsum(shares.values()) - 1) > _ROUNDING:
+        raise ValueError(f"the shares add up to {math.fsum(shares.values()):g}, must add up to 1")
+    return shares
+
+
+RoleShares = Annotated[dict[str, Annotated[float, Field(gt=0, le=1)]], AfterValidator(_whole)]
+"""How an effort divides between the roles of a team; they add up to 1."""
 
 
 class Effort(Range):
@@ -34,6 +49,9 @@ class Estimate(Definition):
     """What a team estimates for one kind of candidate."""
 
     effort_days: Effort = Field(description="person-days that such work has cost")
+    roles: RoleShares = Field(
+        default_factory=dict, description="shares of the effort by role of the team; needed where the team has roles"
+    )
 
 
 class TeamDefinition(Definition):
@@ -42,6 +60,10 @@ class TeamDefinition(Definition):
     name: str = Field(description="what people call the team")
     owner: str = Field(description="who answers for it")
     capacity_days: float = Field(gt=0, description="person-days that are free for improvements in one period")
+    roles: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description="the capacity by role, such as data scientist: 3 and engineer: 2; adds up to capacity_days",
+    )
     period_days: int = Field(gt=0, description="the length of a period in days")
     models: tuple[str, ...] = Field(description="keys of the models that the team works on")
     day_cost: DayCost | None = Field(
@@ -63,5 +85,47 @@ class TeamsFile(Definition):
 
 
 def load_teams(workspace: Workspace) -> dict[str, TeamDefinition]:
-    """The teams of `teams.yml` by key. Raises `DefinitionError`."""
-    return workspace.load(TEAMS_FILE, TeamsFile).teams
+    """The teams of `teams.yml` by key.
+
+    Raises `DefinitionError`, also for roles that do not add up to the capacity, and for estimates in roles that the
+    team does not have.
+    """
+    teams = workspace.load(TEAMS_FILE, TeamsFile).teams
+    if problems := [problem for key, team in teams.items() for problem in _role_problems(key, team)]:
+        raise workspace.error_in(TEAMS_FILE, problems)
+    return teams
+
+
+def resources_of(key: str, team: TeamDefinition) -> dict[str, float]:
+    """A team's capacity by resource of a plan: of each of its roles, `team/role`, or of the team as a whole."""
+    return {f"{key}/{role}": days for role, days in team.roles.items()} or {key: team.capacity_days}
+
+
+def unknown_roles(key: str, team: TeamDefinition, roles: Mapping[str, float], *at: str) -> list[Problem]:
+    """What is wrong with roles in which an effort is said, at some place of its file: the team does not have them."""
+    if roles and not team.roles:
+        days = f"{team.capacity_days:g} days"
+        return [Problem([*at, "roles"], f"roles: team {key} has none; take them out, or divide its {days} into roles")]
+    return [
+        Problem([*at, "roles", role], f"roles: {unknown_name_message(role, team.roles, noun='role')}")
+        for role in roles
+        if role not in team.roles
+    ]
+
+
+def missing_roles(team: TeamDefinition, roles: Mapping[str, float], asked: str) -> str:
+    """`asked`, where a team has roles and an effort is not said in them; else ""."""
+    return asked if team.roles and not roles else ""
+
+
+def _role_problems(key: str, team: TeamDefinition) -> list[Problem]:
+    at, problems = ["teams", key], []
+    if "/" in key:
+        problems.append(Problem(at, f"team {key}: a key has no slash, which stands between a team and its role"))
+    together = math.fsum(team.roles.values())
+    if team.roles and abs(together - team.capacity_days) > _ROUNDING * team.capacity_days:
+        text = f"roles: they add up to {together:g} days, and capacity_days is {team.capacity_days:g}; make them agree"
+        problems.append(Problem([*at, "roles"], text))
+    for kind, estimate in team.estimates.items():
+        problems += unknown_roles(key, team, estimate.roles, *at, "estimates", kind)
+    return problems
