@@ -13,6 +13,10 @@ _ONE_LINE = 28
 """Characters that a cell may have and still stay on one line, whatever the page's width."""
 
 
+_LONG = "min-width: 9em; overflow-wrap: anywhere;"
+"""Of columns with longer cells: none is squeezed to a word a line, and a key without spaces breaks."""
+
+
 def heading(name: str) -> str:
     """A column's name as a heading: underscores become spaces, the first letter is a capital.
 
@@ -45,11 +49,13 @@ def table_html(rows: Sequence[Mapping[str, Any]], *, name: str, text: str = "") 
         dtype="object",
     )
     short = [column for column in frame.columns if frame[column].str.len().max() <= _ONE_LINE]
+    long = [column for column in frame.columns if column not in short]
     table = (
         GT(frame, id=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"))
         .cols_align("left")
         .cols_align("right", columns=numeric)
         .tab_style(style.css("white-space: nowrap;"), loc.body(columns=short))
+        .tab_style(style.css(_LONG), loc.body(columns=long))
         .tab_options(table_font_size="13px", table_width="auto", table_margin_left="0", data_row_padding="4px")
     )
     return f'{lead}<div style="overflow-x:auto">{table.as_raw_html(inline_css=False)}</div>'
