@@ -119,7 +119,7 @@ def curve_of_mass() -> Way:
 
 
 def all_scores() -> Way:
-    """What a report asks of the scores: AUC, both curves, Brier score and log loss, day by day of one population."""
+    """What a report asks of the scores: AUC, both curves, Brier score and log loss, of one population of one day."""
     connection, metrics = open_ibis(), _rank_metrics(["auc", "ece"])
 
     def measure(path: Path) -> Any:

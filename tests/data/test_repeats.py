@@ -32,6 +32,13 @@ def test_no_row_repeats_nothing(tmp_path) -> None:
     assert count_repeats(opened.connection, none, KEY, most_rows=0) == 0
 
 
+def test_a_table_that_has_grown_meanwhile_is_counted_exactly(tmp_path) -> None:
+    predictions, outcomes = make_events(requests=300)
+    events = pd.concat([predictions, predictions.head(2)])
+    opened = open_source(write_workspace(tmp_path, events, outcomes).workspace).opened("predictions")
+    assert count_repeats(opened.connection, opened.table, KEY, most_rows=len(events) - 1) == 2
+
+
 def test_batches_are_of_so_many_rows(tmp_path) -> None:
     predictions, outcomes = make_events(requests=300)
     backend = open_source(write_workspace(tmp_path, predictions, outcomes).workspace).embedded

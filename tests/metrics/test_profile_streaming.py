@@ -127,6 +127,38 @@ def test_what_the_engine_says_halfway_is_a_contract_error(tmp_path, events) -> N
     assert str(caught.value) == "predictions: the data could not be read: Invalid Input Error: torn"
 
 
+def test_what_was_broken_off_while_it_was_counted_is_counted_again_on_the_same_connection(
+    tmp_path, events, monkeypatch
+) -> None:
+    workspace = write_workspace(tmp_path, *events).workspace
+    source, edges = open_source(workspace), {"carrier": EDGES["carrier"]}
+    question = profile_question(source, load_model(workspace, "small"), EVERY, edges, as_of=LATER)
+    streaming = Streaming.of(requests_of(question), DAYS, edges.values(), [])
+    connection = source.opened("predictions").connection
+
+    def break_off(*_) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Streaming, "_pieces", break_off)
+        with pytest.raises(KeyboardInterrupt):
+            streaming.run(connection, "predictions")
+    assert streaming.run(connection, "predictions")
+
+
+def test_texts_that_the_engine_refuses_leave_nothing_behind_in_it(tmp_path, events) -> None:
+    workspace = write_workspace(tmp_path, *events).workspace
+    source = open_source(workspace)
+    edges = [EDGES["carrier"], ColumnEdges("tail_number", "category", "text", 9, values=("\ud800",))]
+    question = profile_question(
+        source, load_model(workspace, "small"), EVERY, {each.column: each for each in edges}, as_of=LATER
+    )
+    requests, connection = requests_of(question), source.opened("predictions").connection
+    with pytest.raises(UnicodeEncodeError):
+        Streaming.of(requests, DAYS, edges, []).run(connection, "predictions")
+    assert Streaming.of(requests, DAYS, edges[:1], []).run(connection, "predictions")
+
+
 def damage(workspace: Workspace) -> None:
     """Zeros over what the tables' files hold, their ends but for; nothing tells from outside."""
     for path in sorted(Path(workspace.root, "data").rglob("*predictions*.parquet")):

@@ -110,6 +110,15 @@ def test_zero_has_one_sign_and_one_is_a_score(engine):
     assert KINDS["auc"].estimate(cells.drop(columns=list(CELL))).value == 0.5
 
 
+def test_a_segment_value_keeps_all_of_its_characters(engine):
+    values = ["a", "a\0", "", "\0"]
+    frame = pd.DataFrame(
+        {"population": "p", "day": "2030-01-01", "carrier": values * 2, "score": 0.5, "label": [1.0] * 4 + [0.0] * 4}
+    )
+    found = Scores.read(engine, table(engine, frame), ["carrier"]).measure({"auc": KINDS["auc"]}, within="population")
+    assert sorted(engine.execute(found["auc"])["segment_value"]) == sorted(values)
+
+
 @pytest.mark.parametrize(
     "changes",
     [NO_LABEL, {"label": 0.5}, {"score": 2.0}, {"score": -1e-9}, {"score": np.inf}],

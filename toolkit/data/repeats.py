@@ -18,7 +18,7 @@ _MOST_HASHES = 2**27
 
 
 def count_repeats(connection: Connection, rows: ir.Table, key: Sequence[str], *, most_rows: int) -> int:
-    """Rows beyond the first of each key; there are at most `most_rows` rows."""
+    """Rows beyond the first of each key; of more than `most_rows` rows, too, but that takes the engine's memory."""
     if connection.engine == EMBEDDED and most_rows <= _MOST_HASHES:
         perhaps = _hashes_repeat(connection, rows, key, most_rows)
     else:
@@ -33,9 +33,10 @@ def count_repeats(connection: Connection, rows: ir.Table, key: Sequence[str], *,
 
 
 def _hashes_repeat(connection: Connection, rows: ir.Table, key: Sequence[str], most_rows: int) -> bool:
-    """Whether two hashes are the same, from all of them in order: 8 bytes each; the engine would hold five times that.
+    """Whether two hashes are the same, or may be: there are more of them than there is room for.
 
-    The engine's own hash as it is, which costs a fourth of `row_hash`.
+    From all of them in order: 8 bytes each; the engine would hold five times that. The engine's own hash as it is,
+    which costs a fourth of `row_hash`.
     """
     import ibis
     import numpy as np
@@ -44,6 +45,8 @@ def _hashes_repeat(connection: Connection, rows: ir.Table, key: Sequence[str], m
     hashes, n = np.empty(most_rows, dtype="uint64"), 0
     query = connection.backend.compile(rows.select(hash=own))
     for batch in read_batches(connection.backend, query, rows=_BATCH_ROWS):
+        if n + batch.num_rows > most_rows:  # somebody wrote to the table meanwhile
+            return True
         hashes[n : n + batch.num_rows] = batch.column("hash").to_numpy()
         n += batch.num_rows
     found = hashes[:n]

@@ -128,16 +128,16 @@ class Streaming:
         import pyarrow as pa
 
         texts = [at for at, each in enumerate(self.edges) if each.kind == "category"]
-        for at in texts:
-            known = [*self.edges[at].values, *self.edges[at].tail]
-            backend.con.register("profile_texts", pa.table({"text": pa.array(known, "string")}))
-            backend.con.execute(f"CREATE TEMP TYPE profile_texts_{at} AS ENUM (SELECT text FROM profile_texts)")  # noqa: S608 - a number
-            backend.con.unregister("profile_texts")
         try:
+            for at in texts:
+                known = [*self.edges[at].values, *self.edges[at].tail]
+                backend.con.register("profile_texts", pa.table({"text": pa.array(known, "string")}))
+                backend.con.execute(f"CREATE TEMP TYPE profile_texts_{at} AS ENUM (SELECT text FROM profile_texts)")  # noqa: S608 - a number
+                backend.con.unregister("profile_texts")
             yield
         finally:
             for at in texts:
-                backend.con.execute(f"DROP TYPE profile_texts_{at}")
+                backend.con.execute(f"DROP TYPE IF EXISTS profile_texts_{at}")
 
     def _sql(self, backend: Any, also: Sequence[str]) -> str:
         requests = self.requests
