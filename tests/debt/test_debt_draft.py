@@ -84,6 +84,21 @@ def test_what_nobody_said_is_asked_for(workspace: Workspace) -> None:
     assert (item.kind, item.owner, item.principal_days) == ("data", "to be named", None)
 
 
+def test_a_team_with_roles_is_asked_for_them_unless_the_idea_says_them(workspace: Workspace) -> None:
+    teams = workspace.root / "teams.yml"
+    teams.write_text(
+        teams.read_text().replace("capacity_days: 5", "capacity_days: 5\n    roles: {engineer: 3, analyst: 2}")
+    )
+    path = workspace.root / "ideas" / "tidy.yml"
+    path.write_text(path.read_text() + "roles: {engineer: 0.75, analyst: 0.25}\n")
+    assert (
+        "roles, the shares of principal_days by role, which add up to 1: engineer, analyst; without them it cannot be "
+        "planned"
+    ) in drafted(workspace, "signal/calibration").to_decide
+    drafted(workspace, "idea/tidy")
+    assert load_items(workspace)["tidy"].roles == {"engineer": 0.75, "analyst": 0.25}
+
+
 def test_an_idea_keeps_its_words_and_its_estimate(workspace: Workspace) -> None:
     draft = drafted(workspace, "idea/tidy")
     assert draft.to_decide[0] == "whether idea/tidy stays; it is the same work, and the backlog has both"

@@ -49,9 +49,15 @@ def test_numbers_without_an_estimate_are_left_out_and_said() -> None:
         (
             "effort of idea/a: no plan had it before it was done",
             "effort of idea/b: nobody had estimated it",
-            "value of idea/c: realised in hours, planned in EUR",
+            "value of idea/c: realised in hours, estimated in EUR",
         ),
     )
+
+
+def test_what_was_estimated_in_another_unit_than_the_plans_is_not_compared() -> None:
+    other = review("2013-04-15", planned("idea/a", "cannot be planned", unit="hours"))
+    done = word("done", "idea/a", "2013-05-10", value_per_week=20.0, unit="EUR")
+    assert closed(other, done) == ((), ("value of idea/a: realised in EUR, estimated in hours",))
 
 
 def test_what_was_dropped_or_opened_again_teaches_nothing() -> None:

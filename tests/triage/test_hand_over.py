@@ -18,6 +18,7 @@ from toolkit.stats import Spread
 from toolkit.triage import PlanHistory
 from toolkit.triage.hand_over import FORMATS, Format, HandedPlan
 from toolkit.triage.handed_back import Change, find_changes, read_states
+from toolkit.triage.lifecycle.history import ItemEvent
 
 REFIT = planned(
     "idea/refit",
@@ -174,6 +175,26 @@ def test_a_box_that_is_unticked_opens_an_item_again() -> None:
     assert [(change.kind, change.text) for change in changes(text, "markdown", told)] == [
         ("item.reopened", "small/idea/refit: done → open")
     ]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize(("said", "state"), [("started", "done"), ("done", "open"), ("done", "started")])
+def test_a_file_with_words_left_over_from_another_state_may_be_given_back_twice(
+    form: Format, said: str, state: str
+) -> None:
+    numbers = {"effort_days": 3.0, "value_per_week": 1.0, "unit": "EUR"} if said == "done" else {}
+    events = (*TOLD.events, word(said, "idea/refit", "2013-05-02", reason="free now", **numbers))
+    if form == "markdown":
+        text = handed(PlanHistory("small", events, TOLD.plans), form).replace("- [x] Refit", "- [ ] Refit")
+        text = text.replace("- [ ] Refit", "- [x] Refit") if state == "done" else text
+        text = text.replace("`small/idea/refit`", "`small/idea/refit` · started") if state == "started" else text
+    else:
+        left = {"reason": "free now", **{f"realised_{name}": told for name, told in numbers.items()}}
+        text = edited(form, state, **left)
+    (change,) = changes(text, form, PlanHistory("small", events, TOLD.plans))
+    assert (change.before, change.after, dict(change.payload)) == (said, state, {})
+    recorded = ItemEvent(change.effective_at, change.kind, "idea/refit", by="Ada")
+    assert changes(text, form, PlanHistory("small", (*events, recorded), TOLD.plans)) == []
 
 
 def test_a_box_without_an_id_is_the_teams_own() -> None:

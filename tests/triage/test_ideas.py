@@ -94,8 +94,8 @@ def test_what_an_idea_names_must_be_there(workspace: Workspace) -> None:
         (
             "effort: 2\n",
             "unknown key 'effort'; allowed: confidence, deadline, depends_on, description, effort_days, evidence, "
-            "excludes, key, kind, model, must_do, owner, risk_per_week, roles, signals, team, title, value_per_week. "
-            "Did you mean 'effort_days'?",
+            "excludes, key, kind, model, must_do, owner, points, risk_per_week, roles, signals, team, title, "
+            "value_per_week. Did you mean 'effort_days'?",
         ),
     ],
 )

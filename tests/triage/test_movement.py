@@ -95,15 +95,23 @@ def test_what_left_the_backlog_says_why_or_is_gone() -> None:
         planned("idea/c"),
         planned("idea/d", "cannot be planned", state="done"),
         planned("signal/e", origin="signal"),
+        planned("debt/f", origin="debt"),
     )
     words = word("done", "idea/a", "2013-05-20"), word("dropped", "idea/b", "2013-05-21", reason="too dear")
     found = moved({}, last, *words, word("done", "idea/d", "2013-05-02"))
-    assert found.by_item == {"idea/a": "done", "idea/b": "dropped", "idea/c": "gone", "signal/e": "gone"}
+    assert found.by_item == {
+        "idea/a": "done",
+        "idea/b": "dropped",
+        "idea/c": "gone",
+        "signal/e": "gone",
+        "debt/f": "gone",
+    }
     assert found.absent == {
         "idea/a": "done on 2013-05-20",
         "idea/b": "dropped on 2013-05-21 by Ada: too dear",
         "idea/c": "it is not in the backlog any more, and nobody said why",
-        "signal/e": "no signal shows it any more, and nobody said why",
+        "signal/e": "no group of signals goes by it any more, and nobody said why",
+        "debt/f": "it is no open debt any more; debt/f.yml says why, if it is still there",
     }
 
 

@@ -97,12 +97,16 @@ def test_a_history_is_of_one_model_also_where_its_name_begins_like_another(works
         st.tuples(st.integers(1, 28), st.sampled_from(["started", "done", "dropped", "reopened"])),
         unique_by=lambda each: each[0],
     ),
-    st.randoms(),
 )
-def test_the_order_in_which_words_were_recorded_does_not_matter(
-    events: list[tuple[int, str]], shuffled: object
-) -> None:
+def test_the_order_in_which_words_were_recorded_does_not_matter(events: list[tuple[int, str]]) -> None:
     told = [word(kind, KEY, f"2013-04-{day:02d}") for day, kind in events]
-    again = list(told)
-    shuffled.shuffle(again)
-    assert stands(*told) == stands(*again)
+    in_order = sorted(told, key=lambda each: each.at)
+    now = parse_instant("2013-05-01")
+    assert PlanHistory("small", tuple(told)).standings(now) == PlanHistory("small", tuple(in_order)).standings(now)
+
+
+def test_of_several_words_for_one_instant_the_last_recorded_counts() -> None:
+    told = tuple(word(kind, KEY, "2013-05-01") for kind in ("started", "done", "reopened", "dropped"))
+    for last in range(1, len(told) + 1):
+        found = PlanHistory("small", told[:last]).standings(parse_instant("2013-05-01"))[KEY]
+        assert found.state == ("started", "done", "open", "dropped")[last - 1]

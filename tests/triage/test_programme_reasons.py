@@ -219,11 +219,14 @@ def test_a_task_of_negative_value_enters_with_no_effort_and_no_capacity() -> Non
     assert capacities_to_flip(programme, choice, ["bad"], most_steps=3) == {
         "bad": Threshold(None, True, "not with 3 days more: further was not looked")
     }
+    assert capacities_to_flip(programme, choice, ["bad"], most_steps=1)["bad"].reason == (
+        "not with 1 day more: further was not looked"
+    )
     assert capacities_to_flip(programme, choice, ["good"], step_days=3)["good"].value == -9
     tight = one_resource(task("good", 1, 0.5), days=0.6)
-    assert capacities_to_flip(tight, solve(tight))["good"].reason == "with 1 days fewer the capacity would be below 0"
+    assert capacities_to_flip(tight, solve(tight))["good"].reason == "with 1 day fewer the capacity would be below 0"
     must = one_resource(task("good", 1, 9.5, must=True))
-    assert capacities_to_flip(must, solve(must))["good"].reason == "there is no plan at all with 1 days fewer"
+    assert capacities_to_flip(must, solve(must))["good"].reason == "there is no plan at all with 1 day fewer"
 
 
 def test_more_capacity_is_looked_into_with_floors_that_it_puts_out_of_reach() -> None:

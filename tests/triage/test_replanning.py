@@ -109,11 +109,37 @@ def test_what_is_done_and_still_seen_says_so(workspace: Workspace) -> None:
     assert found.plannable.reasons == {"signal/calibration": "done on 2013-04-20, and still seen"}
 
 
+def test_a_dropped_item_does_not_hide_the_signal_that_it_stood_for(workspace: Workspace) -> None:
+    write(workspace, "refit", 50, 1, "signals: [calibration]\n")
+    found = plan(workspace, word("dropped", "idea/refit", "2013-04-20", reason="too dear"), seen=True)
+    assert found.plannable.reasons == {"idea/refit": "dropped on 2013-04-20 by Ada: too dear; still seen: calibration"}
+
+
 def test_what_comes_first_and_is_done_is_there(workspace: Workspace) -> None:
     write(workspace, "base", 1, 5)
     write(workspace, "tower", 90, 2, "depends_on: [base]\n")
     assert plan(workspace).choice.chosen == ("idea/base",)
     assert plan(workspace, word("done", "idea/base", "2013-04-20")).choice.chosen == ("idea/tower",)
+
+
+def test_of_two_that_exclude_each_other_only_one_is_done(workspace: Workspace) -> None:
+    write(workspace, "one", 50, 1, "excludes: [two]\n")
+    write(workspace, "two", 40, 1)
+    for done, left in (("one", "two"), ("two", "one")):
+        assert plan(workspace, word("done", f"idea/{done}", "2013-04-20")).plannable.reasons[f"idea/{left}"] == (
+            f"idea/{done} was done on 2013-04-20, and of the two only one is to be done"
+        )
+    assert plan(workspace, word("dropped", "idea/one", "2013-04-20")).choice.chosen == ("idea/two",)
+
+
+def test_what_did_not_settle_its_signal_leaves_it_to_another(workspace: Workspace) -> None:
+    for key in ("one", "two"):
+        write(workspace, key, 50, 1, "signals: [calibration]\n")
+    found = plan(workspace, word("done", "idea/one", "2013-04-20"), seen=True)
+    assert (found.choice.chosen, found.plannable.reasons) == (
+        ("idea/two",),
+        {"idea/one": "done on 2013-04-20, and still seen"},
+    )
 
 
 def test_on_what_was_dropped_nothing_can_be_built(workspace: Workspace) -> None:
@@ -204,6 +230,36 @@ def test_what_somebody_wants_and_cannot_be_planned_says_both(workspace: Workspac
         "idea/late": "its deadline was 2013-04-30; Ada wants it until 2013-06-01: promised"
     }
     assert "Ada wants idea/lost until 2013-06-01: promised; it is not in this backlog." in found.text
+
+
+def test_nobody_wants_what_is_closed_any_more(workspace: Workspace) -> None:
+    write(workspace, "ready", 10, 1)
+    wishes = [wish(f"idea/{key}", "planned", until="2013-06-01") for key in ("ready", "lost")]
+    words = [word("done", f"idea/{key}", "2013-05-01") for key in ("ready", "lost")]
+    found = plan(workspace, *wishes, *words)
+    assert found.plannable.reasons == {"idea/ready": "done on 2013-05-01"}
+    assert "wants" not in found.text
+    assert ("idea/ready", "override") not in values(found)
+    again = plan(workspace, *wishes, *words, word("reopened", "idea/ready", "2013-05-02"), as_of="2013-05-02")
+    assert lines(again)["idea/ready"]["because"] == "Ada wants it until 2013-06-01: promised"
+
+
+def test_what_waits_for_one_that_somebody_wants_out_does_not_starve(workspace: Workspace) -> None:
+    write(workspace, "base", 90, 2)
+    write(workspace, "tower", 90, 2, "depends_on: [base]\n")
+    words = [wish("idea/base", "not planned", until="2013-07-01")]
+    first = plan(workspace, *words)
+    second = plan(workspace, *words, published(first), as_of="2013-05-15")
+    third = plan(workspace, *words, published(first), published(second), as_of="2013-05-29")
+    assert third.movements.by_item == {}
+
+
+def test_a_signal_that_another_item_stands_for_now_says_so(workspace: Workspace) -> None:
+    first = plan(workspace, seen=True)
+    write(workspace, "refit", 50, 2, "signals: [calibration]\n")
+    second = plan(workspace, published(first), as_of="2013-05-15", seen=True)
+    assert lines(second)["signal/calibration"]["because"] == "idea/refit stands for it now"
+    assert second.text.endswith("Since the plan as of 2013-05-01: 1 new (idea/refit), 1 gone (signal/calibration).")
 
 
 def test_estimates_are_corrected_by_what_closed_items_turned_out_to_be(workspace: Workspace) -> None:

@@ -46,6 +46,7 @@ def _of_item(item: DebtItem, team: TeamDefinition) -> BacklogItem:
         effort_source=f"person/{item.owner}",
         roles=item.roles,
         no_roles_reason=missing_roles(team, item.roles, f"ask {item.owner}: roles in {source}"),
+        points=item.points,
         settles=item.signals,
     )
 

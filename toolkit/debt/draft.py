@@ -18,7 +18,9 @@ from toolkit.workspace.definitions import validate
 from toolkit.workspace.documents import parse_yaml
 
 if TYPE_CHECKING:
-    from toolkit.triage import PlannedItem, ReviewedPlan
+    from collections.abc import Mapping
+
+    from toolkit.triage import PlannedItem, ReviewedPlan, TeamDefinition
     from toolkit.workspace import Workspace
 
 _DATA_SIGNALS = frozenset({"absent_data", "drift", "missing", "mix", "schema", "unseen"})
@@ -32,6 +34,9 @@ _KINDS = {
 """What debt an idea's kind of work is on."""
 
 
+_NO_ROLES: Mapping[str, float] = {}
+
+
 class _Known(NamedTuple):
     """What is known of an item beyond the plan."""
 
@@ -39,6 +44,7 @@ class _Known(NamedTuple):
     signals: tuple[str, ...]
     evidence: tuple[str, ...]
     description: str
+    roles: Mapping[str, float] = _NO_ROLES
 
 
 def draft_debt(
@@ -69,6 +75,7 @@ def _lines(
     teams = load_teams(workspace)
     if item.team:
         check_in(item.team, teams, noun="team")
+    team = item.team or next(iter(teams))
     evidence = ", ".join(scalar(each) for each in (plan.report, *known.evidence))
     return [
         *comment(f"Drafted from {item.key} of {plan.report}, as of {plan.as_of:%Y-%m-%d}."),
@@ -88,13 +95,14 @@ def _lines(
             if item.team
             else ask("the team that would pay it off; the plan names none, and the first of teams.yml is proposed")
         ),
-        f"team: {scalar(item.team or next(iter(teams)))}",
+        f"team: {scalar(team)}",
         f"model: {scalar(plan.model)}",
         *ask("what is owed, how it came about, and what it does"),
         f"description: {scalar(known.description)}",
         f'opened_on: "{plan.as_of:%Y-%m-%d}"',
         *ask("due_on, the last day on which it is to be paid off, if anybody promises one"),
         *_principal(item),
+        *_roles(teams[team], known.roles),
         *ask(
             "interest_days_per_month {low, likely, high}, the person-days that it costs in each month; nobody has said"
         ),
@@ -119,13 +127,25 @@ def _principal(item: PlannedItem) -> list[str]:
     return [f"principal_days: {{{ends}}}    # {said}"]
 
 
+def _roles(team: TeamDefinition, known: Mapping[str, float]) -> list[str]:
+    """How the principal divides between the roles of the team, where it has any."""
+    if not team.roles:
+        return []
+    if known and known.keys() <= team.roles.keys():
+        return [f"roles: {{{', '.join(f'{scalar(role)}: {share!r}' for role, share in known.items())}}}"]
+    named = ", ".join(team.roles)
+    return ask(
+        f"roles, the shares of principal_days by role, which add up to 1: {named}; without them it cannot be planned"
+    )
+
+
 def _of_idea(workspace: Workspace, item: PlannedItem) -> _Known:
     """An idea's own words, if its file is still there."""
     key = item.key.partition("/")[2]
     idea = load_ideas(workspace).get(key)
     if idea is None:
         return _Known("process", (), (), item.title)
-    return _Known(_KINDS[idea.kind], idea.signals, (f"ideas/{key}.yml", *idea.evidence), idea.description)
+    return _Known(_KINDS[idea.kind], idea.signals, (f"ideas/{key}.yml", *idea.evidence), idea.description, idea.roles)
 
 
 def _of_signal(workspace: Workspace, plan: ReviewedPlan, item: PlannedItem) -> _Known:

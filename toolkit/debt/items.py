@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from toolkit.checks import unknown_name_message
 from toolkit.errors import DefinitionError
 from toolkit.triage import Range, load_teams
+from toolkit.triage.team_scores import point_problems
 from toolkit.triage.teams import RoleShares, unknown_roles
 from toolkit.workspace import Day, Definition, Problem, Workspace
 
@@ -50,6 +51,9 @@ class DebtItem(Definition):
     )
     interest_days_per_month: DayRange | None = Field(
         default=None, description="person-days that it costs in each month in which it stays"
+    )
+    points: dict[str, float] = Field(
+        default_factory=dict, description="points by criterion of the team's scoring in teams.yml, such as size: 3"
     )
     evidence: tuple[str, ...] = Field(default=(), description="references: reports, experiments, pages, tickets")
     signals: tuple[str, ...] = Field(
@@ -92,6 +96,7 @@ def load_items(workspace: Workspace) -> dict[str, DebtItem]:
             problems.append(Problem(["team"], f"team: {unknown_name_message(item.team, teams, noun='team')}"))
         else:
             problems += unknown_roles(item.team, teams[item.team], item.roles)
+            problems += point_problems(item.team, teams[item.team], item.points)
         if item.model is not None and item.model not in models:
             problems.append(Problem(["model"], f"model: {unknown_name_message(item.model, models, noun='model')}"))
         if problems:

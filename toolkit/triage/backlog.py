@@ -29,6 +29,9 @@ from toolkit.triage.titles import title_of
 from toolkit.workspace import Workspace
 
 Origin = Literal["signal", "idea", "debt"]
+Horizon = Literal["short_term", "long_term"]
+
+_LATER = frozenset({"debt", "experiment"})
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class BacklogItem:
     risk_per_week: what the risk that it takes away costs in a week.
     effort_days: person-days; None with `no_effort_reason`.
     roles: shares of the effort by role of the team; {} where the team has none, or with `no_roles_reason`.
+    points: by criterion of the team's own score; {} where nobody gave any.
     value_source, effort_source: whom they come from, `person/<name>` or `detector/<kind of signal>`, for corrections.
     confidence: the probability that the value is there at all; None where nobody said.
     deadline: the last day on which it is of use; `must_do`: it has to be done by then.
@@ -66,12 +70,18 @@ class BacklogItem:
     effort_source: str = ""
     roles: Mapping[str, float] = field(default_factory=dict)
     no_roles_reason: str = ""
+    points: Mapping[str, float] = field(default_factory=dict)
     confidence: float | None = None
     deadline: date | None = None
     must_do: bool = False
     depends_on: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     settles: tuple[str, ...] = ()
+
+    @property
+    def horizon(self) -> Horizon:
+        """When its value comes: of debt and experiments later on, as less interest and as what they teach."""
+        return "long_term" if self.kind in _LATER else "short_term"
 
     @property
     def lacks(self) -> Mapping[str, str]:
@@ -257,6 +267,7 @@ def _of_idea(key: str, idea: IdeaDefinition, team: TeamDefinition) -> BacklogIte
         effort_source=f"person/{idea.owner}",
         roles=idea.roles,
         no_roles_reason=missing_roles(team, idea.roles, f"ask {idea.owner}: roles in {source}"),
+        points=idea.points,
         confidence=idea.confidence,
         deadline=idea.deadline,
         must_do=idea.must_do,

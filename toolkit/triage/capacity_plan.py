@@ -8,16 +8,17 @@ first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from typing_extensions import override
 
 from toolkit.display import Picture, format_number
 from toolkit.records import ResultRow, Shown, number_row
-from toolkit.triage.backlog import BacklogItem
+from toolkit.triage.backlog import BacklogItem, Horizon
 from toolkit.triage.corrections import Learned
 from toolkit.triage.item_reasons import ItemReason, flip_rows, not_explained
 from toolkit.triage.lifecycle.history import NOTHING_SAID, ItemStanding
@@ -30,6 +31,7 @@ from toolkit.triage.programme_reasons import Price
 from toolkit.triage.programme_solver import Choice
 from toolkit.triage.ranges import RANGE_METHOD, range_row
 from toolkit.triage.shrinkage import ShrunkenQuantity
+from toolkit.triage.team_scores import TeamScore
 from toolkit.triage.teams import TeamDefinition, resources_of
 from toolkit.windows import format_instant
 
@@ -70,6 +72,7 @@ class CapacityPlan(Shown):
     standings: what people said of items by then. movements: since the previous plan.
     learned: by what the estimates are corrected. override_prices: what each override that wants an item out costs.
     is_first: there is a history, and no plan in it before this one. shrunken: by how much estimates were.
+    scores: by item its team's own score, of teams that have one.
     """
 
     model: str
@@ -88,6 +91,7 @@ class CapacityPlan(Shown):
     override_prices: Mapping[str, float]
     is_first: bool
     shrunken: tuple[ShrunkenQuantity, ...]
+    scores: Mapping[str, TeamScore]
 
     @property
     def ordered(self) -> list[Estimated]:
@@ -103,7 +107,7 @@ class CapacityPlan(Shown):
         said = [self._team_text(key, team) for key, team in self.teams.items()]
         if self.choice.chosen:
             worth = format_number("value", self.choice.value)
-            said.append(f"Together they are worth {worth} {self.plannable.unit} a week of delay.")
+            said.append(f"Together they are worth {worth} {self.plannable.unit} a week of delay{self._horizons_text}.")
         if self.choice.reason:
             said.append(f"Not proven to be the best: {self.choice.reason}.")
         if self.lowered:
@@ -128,6 +132,21 @@ class CapacityPlan(Shown):
         return " ".join(said)
 
     @property
+    def _by_horizon(self) -> Mapping[Horizon, float]:
+        """What is planned is worth a week, apart by when it comes."""
+        chosen = [self.plannable.items[key] for key in self.choice.chosen]
+        return {
+            horizon: math.fsum(each.cost_of_delay for each in chosen if each.item.horizon == horizon)
+            for horizon in get_args(Horizon)
+        }
+
+    @property
+    def _horizons_text(self) -> str:
+        """How much of it comes later on, where any of it does."""
+        later = self._by_horizon["long_term"]
+        return f", {format_number('value', later)} of it in the long term (debt, experiments)" if later else ""
+
+    @property
     def _closed(self) -> list[str]:
         """The items of the backlog that are done or were dropped."""
         return [key for key in self.plannable.reasons if key in self.standings and self.standings[key].closed]
@@ -144,6 +163,10 @@ class CapacityPlan(Shown):
         rows = [
             ResultRow(
                 ALL_TEAMS, "planned_value", self.choice.value, unit=unit, method="sum of expected costs of delay"
+            ),
+            *(
+                ResultRow(ALL_TEAMS, f"planned_{horizon}_value", worth, unit=unit)
+                for horizon, worth in self._by_horizon.items()
             ),
             ResultRow(ALL_TEAMS, "optimality_gap", self.choice.gap, reason=self.choice.reason),
             *self.stability.to_rows(ALL_TEAMS, self.plannable.unit),
@@ -186,7 +209,14 @@ class CapacityPlan(Shown):
         return [
             *lines,
             *(
-                {"item": key, "place": place, **self._since_last(key), "because": because, **nothing}
+                {
+                    "item": key,
+                    "place": place,
+                    **self._since_last(key),
+                    "because": because,
+                    **nothing,
+                    **self._score(key),
+                }
                 for key, place, because in others
             ),
         ]
@@ -203,7 +233,17 @@ class CapacityPlan(Shown):
             "among_first": format_number("among_first_share", place.among_first),
             "cost_of_delay_per_week": _with_raw("value", each.cost_of_delay, each.raw_cost_of_delay, unit),
             "effort_days": _with_raw("effort_days", each.days, each.raw_effort.mean),
+            **self._score(each.item.key),
         }
+
+    def _score(self, key: str) -> Mapping[str, object]:
+        """The column of the teams' own scores, where any has one: the score, and the rank by it."""
+        if not self.scores:
+            return {}
+        found = self.scores.get(key)
+        if found is None or found.value is None:
+            return {"score": "absent" if found else ""}
+        return {"score": f"{format_number('score', found.value)} ({found.method}, {found.rank}.)"}
 
     def _since_last(self, key: str) -> Mapping[str, object]:
         """The column of what has moved, where there is a plan before this one."""
@@ -286,6 +326,8 @@ class CapacityPlan(Shown):
             "effort_source": item.effort_source,
         }
         rows = [ResultRow(item.key, statistic, text) for statistic, text in facts.items() if text]
+        if item.key in self.scores:
+            rows += self.scores[item.key].to_rows(item.key)
         value, effort = item.value_per_week, item.effort_days
         if value is not None:
             unit = f"{value.unit} a week"

@@ -23,6 +23,7 @@ from toolkit.triage.lifecycle.history import (
     NOTHING_SAID,
     REOPENED,
     STARTED,
+    ItemEvent,
     ItemStanding,
     PlanHistory,
     ReviewedPlan,
@@ -119,7 +120,8 @@ def find_changes(given: Sequence[HandedBack], histories: Sequence[PlanHistory]) 
             continue
         history, key = known[each.id]
         standing = standings[history.model].get(key, NOTHING_SAID)
-        change, wrong = _change(each, standing, history.plans[-1])
+        said = [event for event in history.events if event.key == key]
+        change, wrong = _change(each, standing, said, history.plans[-1])
         changes += [change] if change else []
         problems += [f"{each.where}: {text}" for text in wrong]
     _complain(problems)
@@ -139,7 +141,9 @@ def record_changes(ledger: Ledger, changes: Sequence[Change], actor: Actor) -> N
         )
 
 
-def _change(given: HandedBack, standing: ItemStanding, plan: ReviewedPlan) -> tuple[Change | None, list[str]]:
+def _change(
+    given: HandedBack, standing: ItemStanding, events: Sequence[ItemEvent], plan: ReviewedPlan
+) -> tuple[Change | None, list[str]]:
     """What is new in the words on an item, and what is wrong with it; what they leave out stays as it was said."""
     same, closed = given.state == standing.state, standing.closed
     told = {"reason": given.reason, "effort_days": given.effort_days, "value_per_week": given.value_per_week}
@@ -148,7 +152,8 @@ def _change(given: HandedBack, standing: ItemStanding, plan: ReviewedPlan) -> tu
         "effort_days": closed.effort_days if closed else None,
         "value_per_week": closed.value_per_week if closed else None,
     }
-    new = {name: word for name, word in told.items() if word not in {None, "", said[name]}}
+    left = _left_over(given.state, events)
+    new = {name: word for name, word in told.items() if word not in {None, "", said[name], *left[name]}}
     if same and not new:
         return None, []
     words = (said if same else {}) | new
@@ -161,6 +166,16 @@ def _change(given: HandedBack, standing: ItemStanding, plan: ReviewedPlan) -> tu
     since = max(plan.as_of, standing.since) if standing.since else plan.as_of
     change = Change(given.id, STATES[given.state], standing.state, given.state, since, payload)
     return change, list(_find_wrong(given, new, change, plan.unit))
+
+
+def _left_over(state: str, events: Sequence[ItemEvent]) -> Mapping[str, set[object]]:
+    """What was said of the item in other states: whoever changes the state may leave it behind the id."""
+    others = [event for event in events if event.kind in STATES.values() and event.kind != STATES[state]]
+    return {
+        "reason": {_in_line(event.reason) for event in others},
+        "effort_days": {event.effort_days for event in others},
+        "value_per_week": {event.value_per_week for event in others},
+    }
 
 
 def _find_wrong(given: HandedBack, new: Mapping[str, object], change: Change, unit: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from toolkit.checks import unknown_name_message
 from toolkit.errors import DefinitionError
 from toolkit.triage.dependencies import all_needed, find_circle
 from toolkit.triage.ranges import Value
+from toolkit.triage.team_scores import point_problems
 from toolkit.triage.teams import Effort, RoleShares, load_teams, unknown_roles
 from toolkit.workspace import Day, Definition, Problem, Workspace
 
@@ -40,6 +41,9 @@ class IdeaDefinition(Definition):
     effort_days: Effort | None = Field(default=None, description="person-days of work")
     roles: RoleShares = Field(
         default_factory=dict, description="shares of the effort by role of the team; needed where the team has roles"
+    )
+    points: dict[str, float] = Field(
+        default_factory=dict, description="points by criterion of the team's scoring in teams.yml, such as reach: 2000"
     )
     confidence: float | None = Field(
         default=None, ge=0, le=1, description="the owner's probability that it works at all, 0 to 1"
@@ -73,6 +77,7 @@ def load_ideas(workspace: Workspace) -> dict[str, IdeaDefinition]:
             problems.append(Problem(["team"], f"team: {unknown_name_message(idea.team, teams, noun='team')}"))
         else:
             problems += unknown_roles(idea.team, teams[idea.team], idea.roles)
+            problems += point_problems(idea.team, teams[idea.team], idea.points)
         if idea.model not in models:
             problems.append(Problem(["model"], f"model: {unknown_name_message(idea.model, models, noun='model')}"))
         for name, others in (("depends_on", idea.depends_on), ("excludes", idea.excludes)):

@@ -106,6 +106,7 @@ def sort_out(
     """Tell the items that can be planned from those that cannot.
 
     One unit counts: that of most items, of two the first by name. What is needed first must be plannable too, or done.
+    Of items that exclude each other none can once one is done.
 
     Parameters
     ----------
@@ -121,6 +122,7 @@ def sort_out(
     for item in backlog:
         if item.key not in closed and (reason := _hindrance(item, teams, unit, today)):
             reasons[item.key] = reason
+    reasons |= _outdone(backlog, reasons, closed, done)
     reasons |= _waiting(backlog, reasons, closed)
     ready = sorted((item for item in backlog if item.key not in reasons), key=lambda item: item.key)
     items = {
@@ -180,6 +182,20 @@ def _contradiction(needed: Estimated, out: Estimated) -> str:
     return f"{must}{needs}, and {wish_text(out.override, root)}; take one of the two back"
 
 
+def _outdone(
+    backlog: Sequence[BacklogItem], reasons: Mapping[str, str], closed: Mapping[str, str], done: Collection[str]
+) -> dict[str, str]:
+    """Items that exclude one that is done, with the reason; not those for a signal that is seen in spite of it."""
+    finished = [item for item in backlog if item.key in done]
+    return {
+        item.key: f"{other.key} was {closed[other.key]}, and of the two only one is to be done"
+        for item in backlog
+        if item.key not in reasons
+        for other in finished
+        if (other.key in item.excludes or item.key in other.excludes) and not {*item.settles} & {*other.settles}
+    }
+
+
 def _waiting(backlog: Sequence[BacklogItem], reasons: Mapping[str, str], closed: Mapping[str, str]) -> dict[str, str]:
     """Items that can be planned but for what they depend on, with the reason."""
     known, found = {item.key for item in backlog}, dict[str, str]()
@@ -206,8 +222,9 @@ def _without_needs(item: BacklogItem, done: Collection[str]) -> BacklogItem:
 
 
 def _closed_reason(item: BacklogItem, closing: str, done: Collection[str]) -> str:
-    seen = item.key in done and (item.origin == "signal" or item.settles)
-    return f"{closing}, and still seen" if seen else closing
+    if item.key in done:
+        return f"{closing}, and still seen" if item.origin == "signal" or item.settles else closing
+    return f"{closing}; still seen: {', '.join(item.settles)}" if item.settles else closing
 
 
 def _with_wish(reason: str, override: ItemEvent | None) -> str:

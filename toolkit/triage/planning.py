@@ -28,6 +28,7 @@ from toolkit.triage.programme_reasons import CONSTRAINTS, Constraint, constraint
 from toolkit.triage.programme_solver import Choice, best_choice, lower_floors, solve
 from toolkit.triage.scoring import cost_of_delay_divided_by_duration
 from toolkit.triage.shrinkage import shrink_estimates
+from toolkit.triage.team_scores import score_items
 from toolkit.triage.teams import TeamDefinition, load_teams, resources_of
 from toolkit.windows import parse_instant
 from toolkit.workspace import Workspace
@@ -97,11 +98,17 @@ def plan_capacity(
         prices=constraint_prices(programme, choice, CONSTRAINTS if len(places) <= ALL_EXPLAINED else _FEW_CONSTRAINTS),
         lowered=_said_of_lowered(wished, programme),
         standings=standings,
-        movements=find_movements(dict(_footings(plannable, choice, places, standings)), told, instant),
+        movements=find_movements(
+            dict(_footings(plannable, choice, places, standings)),
+            told,
+            instant,
+            stand_ins={f"signal/{signal}": item.key for item in backlog.items for signal in item.settles},
+        ),
         learned=learned,
         override_prices=dict(_override_prices(plannable, teams, programme, choice)),
         is_first=history is not None and not told.plans_before(instant),
         shrunken=shrunken,
+        scores=score_items(backlog.items, teams),
     )
 
 
@@ -134,7 +141,7 @@ def _footings(
             key,
             Footing(
                 "planned" if key in choice.chosen else out,
-                each is not None and each.override is not None,
+                key in plannable.held or (each is not None and each.override is not None),
                 places[key].tier if key in places else None,
                 estimates_of_people(
                     spread_of(item.value_per_week), item.value_source, spread_of(item.effort_days), item.effort_source

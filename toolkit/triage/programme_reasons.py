@@ -197,17 +197,17 @@ def _at_first_change(
 ) -> dict[str, Threshold]:
     """By task the first of some changes of the capacity with which its place in the best plan is another."""
     left, found, optimal = set(places), dict[str, Threshold](), choice.optimal
-    end = f"not with {abs(steps[-1]):g} days {'fewer' if steps[-1] < 0 else 'more'}: further was not looked"
+    end = f"not with {_days_text(steps[-1])}: further was not looked"
     for days in steps:
         if not left:
             break
         changed = _with_capacity(programme, resources, days)
         if changed is None:
-            end = f"with {-days:g} days fewer the capacity would be below 0"
+            end = f"with {_days_text(days)} the capacity would be below 0"
             break
         if clash_of_musts(changed):
             if days < 0:
-                end = f"there is no plan at all with {-days:g} days fewer"
+                end = f"there is no plan at all with {_days_text(days)}"
                 break
             continue
         best = best_choice(lower_floors(changed, time_limit_s=limits.time_limit_s), limits)
@@ -258,6 +258,11 @@ def _with_capacity(programme: Programme, resources: Iterable[str], change_days: 
     if min(days.values()) < 0:
         return None
     return replace(programme, capacity_days={**programme.capacity_days, **days})
+
+
+def _days_text(change_days: float) -> str:
+    days = abs(change_days)
+    return f"{days:g} {'day' if days == 1 else 'days'} {'fewer' if change_days < 0 else 'more'}"
 
 
 def _known(programme: Programme, key: str) -> str:

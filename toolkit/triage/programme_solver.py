@@ -160,14 +160,14 @@ def lower_floors(programme: Programme, *, time_limit_s: float | None = None) -> 
 
     What the musts, the capacity and the other rules leave possible is found exactly; where `time_limit_s`, which is for
     each floor, ends the search, a floor may be lowered further than it had to be. Floors within reach stay as they are.
-    Raises `ArgumentError` when there is no plan even without floors.
+    Raises `ArgumentError` when there is no plan even without floors, or it was not told in time whether there is.
     """
     limits = Limits(time_limit_s).checked()
     if reason := clash_of_musts(programme):
         raise ArgumentError(reason)
     kept: list[Floor] = []
     for floor in programme.floors:
-        # Whether it can be kept is found in no time; the most days that are possible may take minutes to be proven.
+        # Whether it can be kept is found in no time as a rule; to prove the most possible days may take minutes.
         if _has_plan(replace(programme, floors=(*kept, floor)), limits):
             kept.append(floor)
         else:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from toolkit.checks import unknown_name_message
 from toolkit.signals.signal import Kind
 from toolkit.triage.ranges import Range
+from toolkit.triage.team_scores import Scoring
 from toolkit.workspace import Definition, Problem, Workspace
 
 TEAMS_FILE = "teams.yml"
@@ -72,6 +73,9 @@ class TeamDefinition(Definition):
     floors: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
         default_factory=dict,
         description="the least share of the capacity by kind of item, such as debt: 0.2 and experiment: 0.1",
+    )
+    scoring: Scoring | None = Field(
+        default=None, description="a score of points that is shown beside the plan, which goes by cost of delay"
     )
     estimates: dict[Kind, Estimate] = Field(
         default_factory=dict, description="the team's own estimates, by kind of work; what nobody estimated is left out"

@@ -40,10 +40,10 @@ def closed_estimates(history: PlanHistory, as_of: datetime) -> Closed:
     return Closed(tuple(estimates), tuple(left_out))
 
 
-def _estimated_in(plans: tuple[ReviewedPlan, ...], key: str, done: datetime) -> tuple[PlannedItem, str] | None:
-    """The item in the plan whose estimate counts, with that plan's unit."""
-    seen = [(item, plan.unit) for plan in plans if plan.as_of <= done for item in plan.items if item.key == key]
-    planned = [each for each in seen if each[0].place == "planned"]
+def _estimated_in(plans: tuple[ReviewedPlan, ...], key: str, done: datetime) -> PlannedItem | None:
+    """The item in the plan whose estimate counts."""
+    seen = [item for plan in plans if plan.as_of <= done for item in plan.items if item.key == key]
+    planned = [each for each in seen if each.place == "planned"]
     return planned[0] if planned else seen[-1] if seen else None
 
 
@@ -54,17 +54,14 @@ def _realised(done: ItemEvent) -> Iterator[tuple[Quantity, float]]:
         yield "effort", done.effort_days
 
 
-def _pair(
-    key: str, quantity: Quantity, realised: float, unit: str, found: tuple[PlannedItem, str] | None
-) -> ClosedEstimate | str:
+def _pair(key: str, quantity: Quantity, realised: float, unit: str, item: PlannedItem | None) -> ClosedEstimate | str:
     """The estimate beside what was realised, or why there is none."""
-    if found is None:
+    if item is None:
         return "no plan had it before it was done"
-    item, planned_unit = found
     given: Spread | None = item.value_per_week if quantity == "value" else item.effort_days
     source = item.value_source if quantity == "value" else item.effort_source
     if given is None or not source:
         return "nobody had estimated it"
-    if quantity == "value" and unit and unit != planned_unit:
-        return f"realised in {unit}, planned in {planned_unit}"
+    if quantity == "value" and unit and unit != item.unit:
+        return f"realised in {unit}, estimated in {item.unit}"
     return ClosedEstimate(key, source, quantity, given, realised)

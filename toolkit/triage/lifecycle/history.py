@@ -87,9 +87,9 @@ class ItemStanding:
     closed: ItemEvent | None = None
 
     def override_at(self, as_of: datetime) -> ItemEvent | None:
-        """The override that holds on that day, UTC."""
-        over = self.override is None or self.override.until is None or as_of.date() >= self.override.until
-        return None if over else self.override
+        """The override that holds on that day, UTC; none on an item that is done or was dropped."""
+        wish = None if self.closed else self.override
+        return wish if wish is not None and wish.until is not None and as_of.date() < wish.until else None
 
 
 NOTHING_SAID = ItemStanding()

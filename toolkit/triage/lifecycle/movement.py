@@ -22,6 +22,7 @@ REVIEWS = 3
 
 _ORDER: tuple[Movement, ...] = ("new", "moved", "done", "dropped", "gone", "starved", "stagnant")
 _MOST_NAMED = 5
+_NO_STAND_INS: Mapping[str, str] = {}
 
 
 class Footing(NamedTuple):
@@ -29,7 +30,7 @@ class Footing(NamedTuple):
 
     Attributes
     ----------
-    place: `planned`, `not planned` or `cannot be planned`. held: somebody wants it there.
+    place: `planned`, `not planned` or `cannot be planned`. held: somebody wants it there, or what it needs.
     tier: among the items that can be planned; None for the others.
     estimates: what people gave, value and effort. A detector measures anew for each report: that is no movement.
     closed: it is done or was dropped.
@@ -79,16 +80,26 @@ def estimates_of_people(
     )
 
 
-def find_movements(now: Mapping[str, Footing], history: PlanHistory, as_of: datetime) -> Movements:
+def find_movements(
+    now: Mapping[str, Footing],
+    history: PlanHistory,
+    as_of: datetime,
+    *,
+    stand_ins: Mapping[str, str] = _NO_STAND_INS,
+) -> Movements:
     """What the items of a plan as of an instant are to the plans before it.
 
     - new: the previous plan did not have it.
     - moved: its place is another, or its tier among what both plans could plan; a rank within a tier is noise.
     - done, dropped: somebody said so, and the previous plan did not know.
-    - gone: the previous plan had it, the backlog does not, and nobody said why.
+    - gone: the previous plan had it, the backlog does not, and no word on it says why.
     - starved: it could be planned in the last three plans, and was in none, though nobody wanted it out.
     - stagnant: it was planned in the last three plans, and nobody began; or it could not be in any, and what people
       estimate has not changed.
+
+    Parameters
+    ----------
+    stand_ins: by item that is not in the backlog the one that is there in its stead.
     """
     plans = history.plans_before(as_of)
     if not plans:
@@ -114,8 +125,7 @@ def find_movements(now: Mapping[str, Footing], history: PlanHistory, as_of: date
         key, footing, standing = item.key, before[item.key], standings.get(item.key, NOTHING_SAID)
         if key not in now and not footing.closed:
             found[key] = _closing(standing, footing, since) or "gone"
-            seen = "no signal shows it" if item.origin == "signal" else "it is not in the backlog"
-            absent[key] = closing_text(standing) or f"{seen} any more, and nobody said why"
+            absent[key] = closing_text(standing) or _absence(item, stand_ins.get(key))
     return Movements(since, found, absent)
 
 
@@ -127,6 +137,16 @@ def closing_text(standing: ItemStanding) -> str:
     if standing.state == "done":
         return said
     return f"{said} by {standing.closed.by}" + (f": {standing.closed.reason}" if standing.closed.reason else "")
+
+
+def _absence(item: PlannedItem, stand_in: str | None) -> str:
+    """Why an item is not in the backlog any more, when nobody closed it."""
+    if stand_in is not None:
+        return f"{stand_in} stands for it now"
+    if item.origin == "debt":
+        return f"it is no open debt any more; {item.key}.yml says why, if it is still there"
+    seen = "no group of signals goes by it" if item.origin == "signal" else "it is not in the backlog"
+    return f"{seen} any more, and nobody said why"
 
 
 def _footing(item: PlannedItem) -> Footing:
