@@ -198,9 +198,9 @@ def test_a_file_with_words_left_over_from_another_state_may_be_given_back_twice(
 
 
 def test_a_box_without_an_id_is_the_teams_own() -> None:
-    assert changes("- [x] buy cake\n  - [ ] and eat it\n- [ ] `small/idea/refit` · started\n", "markdown")[0].kind == (
-        "item.started"
-    )
+    text = "- [x] buy cake and run `make`\n  - [ ] and eat it\n- [ ] `small/idea/refit` · started\n"
+    (change,) = changes(text, "markdown")
+    assert change.kind == "item.started"
 
 
 def test_every_problem_of_a_table_is_told_with_its_line() -> None:

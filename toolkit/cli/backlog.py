@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 Model = Annotated[str | None, typer.Option(metavar="MODEL", help="Only of this model.")]
 
 _COLUMNS = ("model", "item", "place", "state", "override", "movement", "value_per_week", "effort_days", "title")
-_CLOSED = frozenset({"done", "dropped"})
-_EVER = datetime.max.replace(tzinfo=UTC)
 
 NO_PLAN = "no published report has a plan; 'toolkit run triage' makes one"
 """Why there is nothing to list, to say a word of or to hand over."""
@@ -49,7 +47,7 @@ class Listed(NamedTuple):
     @property
     def is_there(self) -> bool:
         """Whether the last plan has it, and nobody said that it is done or dropped."""
-        return self.plan is self.last and self.standing.state not in _CLOSED
+        return self.plan is self.last and self.standing.closed is None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
@@ -132,8 +130,9 @@ def find_item(workspace: Workspace, ledger: Ledger, key: str, model: str | None)
     Raises `UnknownNameError` for one that none had, or that several models have, and `Skipped` where there is no plan.
     """
     from toolkit.checks import check_in
+    from toolkit.triage.lifecycle.history import EVER
 
-    listed = _list(workspace, ledger, model=model, as_of=_EVER)
+    listed = _list(workspace, ledger, model=model, as_of=EVER)
     if not listed:
         raise Skipped(NO_PLAN)
     check_in(key, {each.item.key for each in listed}, noun="item")

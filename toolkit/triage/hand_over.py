@@ -11,22 +11,28 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from toolkit.digests import document_bytes
 from toolkit.display import format_interval, format_number
 from toolkit.stats.spreads import Spread
-from toolkit.triage.lifecycle.history import NOTHING_SAID, ItemStanding, PlanHistory, PlannedItem, ReviewedPlan
+from toolkit.triage.lifecycle.history import (
+    CLOSED,
+    EVER,
+    NOTHING_SAID,
+    ItemStanding,
+    PlanHistory,
+    PlannedItem,
+    ReviewedPlan,
+    subject_of,
+)
 from toolkit.windows import format_instant
 
 Format = Literal["csv", "json", "markdown"]
 FORMATS: tuple[Format, ...] = ("csv", "json", "markdown")
 SUFFIXES: Mapping[str, Format] = {".csv": "csv", ".json": "json", ".md": "markdown"}
 """What the name of a file says of its format."""
-
-EVER = datetime.max.replace(tzinfo=UTC)
-"""An instant by which everything has been said."""
 
 SEPARATOR = " · "
 """Between what a line of a checklist says of an item."""
@@ -64,7 +70,7 @@ class HandedPlan:
         """An item as JSON types: what is read again first, then what the plan says, numbers with their unit."""
         closed = standing.closed
         return {
-            "id": item_id(self.plan.model, item.key),
+            "id": subject_of(self.plan.model, item.key),
             "state": standing.state,
             "realised_effort_days": closed.effort_days if closed else None,
             "realised_value_per_week": closed.value_per_week if closed else None,
@@ -113,7 +119,7 @@ class HandedPlan:
     def _line(self, item: PlannedItem) -> str:
         """An item of the checklist: what it is, then its id, and behind that what is read again."""
         row = self._row(item, self.standings.get(item.key, NOTHING_SAID))
-        box = "x" if row["state"] in {"done", "dropped"} else " "
+        box = "x" if row["state"] in CLOSED else " "
         told = [
             _plain(item.title),
             f"effort {_range(item.effort_days, 'days')}" if item.effort_days else "effort not estimated",
@@ -130,15 +136,6 @@ class HandedPlan:
             *([f"reason: {_plain(row['reason'])}"] if row["reason"] else []),
         ]
         return f"- [{box}] " + SEPARATOR.join([*told, code_span(row["id"]), *read_again])
-
-
-def item_id(model: str, key: str) -> str:
-    """What an item is known by outside: `<model>/<item key>`.
-
-    >>> item_id("delay", "idea/recalibrate-monthly")
-    'delay/idea/recalibrate-monthly'
-    """
-    return f"{model}/{key}"
 
 
 def code_span(text: str) -> str:

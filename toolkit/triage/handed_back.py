@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.checks import unknown_name_message
 from toolkit.errors import ArgumentError
-from toolkit.triage.hand_over import EVER, REALISED, Format, item_id, uncelled
+from toolkit.triage.hand_over import REALISED, Format, uncelled
 from toolkit.triage.lifecycle.history import (
     DONE,
     DROPPED,
+    EVER,
     NOTHING_SAID,
     REOPENED,
     STARTED,
@@ -42,6 +43,7 @@ STATES: Mapping[str, str] = {"open": REOPENED, "started": STARTED, "done": DONE,
 _BOX = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+\[([ xX])\]\s+(.*)")
 _SPAN = re.compile(r"\\.|(`+)(.+?)(?<!`)\1(?!`)")
 """An escaped character, or code between backticks."""
+_ID = re.compile(r"[^/]+/(?:signal|idea|debt)/.+")
 _ESCAPED = re.compile(r"\\(.)")
 
 
@@ -107,7 +109,7 @@ def find_changes(given: Sequence[HandedBack], histories: Sequence[PlanHistory]) 
     `ArgumentError` with every problem.
     """
     known = {
-        item_id(history.model, key): (history, key)
+        subject_of(history.model, key): (history, key)
         for history in histories
         for key in {item.key for plan in history.plans for item in plan.items}
     }
@@ -261,7 +263,7 @@ def _markdown_lines(text: str, shown: str) -> Iterator[tuple[str, Mapping[str, A
     """The lines with a box and an id; a box without an id is the team's own, and left alone."""
     for number, line in enumerate(text.splitlines(), start=1):
         box = _BOX.fullmatch(line)
-        spans = [span for span in _SPAN.finditer(box[2]) if span[1]] if box else []
+        spans = [span for span in _SPAN.finditer(box[2]) if span[1] and _ID.fullmatch(span[2].strip())] if box else []
         if box and spans:
             yield f"{shown}:{number}", _checked(f"{shown}:{number}", box[1] != " ", box[2], spans[0])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from toolkit.stats.spreads import Spread
@@ -41,6 +41,10 @@ READ = "plan.read"
 """Ledger kind: a report with a plan was published, and what it says of each item; one row for each report."""
 
 ItemState = Literal["open", "started", "done", "dropped"]
+CLOSED: frozenset[ItemState] = frozenset({"done", "dropped"})
+
+EVER = datetime.max.replace(tzinfo=UTC)
+"""An instant by which everything has been said."""
 
 _STATES: Mapping[str, ItemState] = {STARTED: "started", DONE: "done", DROPPED: "dropped", REOPENED: "open"}
 _BY_PEOPLE = (*_STATES, OVERRIDDEN, OVERRIDE_ENDED)
@@ -243,7 +247,11 @@ def planned_models(ledger: Ledger) -> list[str]:
 
 
 def subject_of(model: str, key: str) -> str:
-    """What the ledger's rows about an item are on."""
+    """What the ledger's rows about an item are on, and what it is known by outside.
+
+    >>> subject_of("delay", "idea/recalibrate-monthly")
+    'delay/idea/recalibrate-monthly'
+    """
     return f"{model}/{key}"
 
 

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from toolkit.display import format_instant_day
 from toolkit.stats import Spread
-from toolkit.triage.lifecycle.history import NOTHING_SAID, ItemStanding, PlanHistory, PlannedItem
+from toolkit.triage.lifecycle.history import CLOSED, NOTHING_SAID, ItemStanding, PlanHistory, PlannedItem
 
 Movement = Literal["new", "moved", "done", "dropped", "gone", "starved", "stagnant"]
 
@@ -151,7 +151,7 @@ def _absence(item: PlannedItem, stand_in: str | None) -> str:
 
 def _footing(item: PlannedItem) -> Footing:
     given = estimates_of_people(item.value_per_week, item.value_source, item.effort_days, item.effort_source)
-    return Footing(item.place, bool(item.override), item.tier, given, item.state in {"done", "dropped"})
+    return Footing(item.place, bool(item.override), item.tier, given, item.state in CLOSED)
 
 
 def _closing(standing: ItemStanding, before: Footing | None, since: datetime) -> Movement | None:
