@@ -15,10 +15,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from toolkit.archive.versions import MANIFEST, NOTEBOOK, PAGE, PUBLISHED, RESULTS, Reference, parameters_text
+from toolkit.archive.versions import MANIFEST, NOTEBOOK, PAGE, RESULTS, Reference, parameters_text
 from toolkit.digests import digest_bytes, document_bytes
 from toolkit.ledger import open_ledger
 from toolkit.ledger.chain import Position, payload_bytes, seal
+from toolkit.ledger.published import PUBLISHED
 from toolkit.windows import format_instant
 from toolkit.workspace import Workspace, open_workspace
 from toolkit.workspace.environment import Actor

@@ -24,10 +24,11 @@ from toolkit.archive.remote import pull_reports, push_reports
 from toolkit.archive.remote_store import Store, open_store
 from toolkit.archive.retention import prune
 from toolkit.archive.tombstones import PRUNED, list_tombstones, read_tombstone
-from toolkit.archive.versions import PUBLISHED, tombstone_path
+from toolkit.archive.versions import tombstone_path
 from toolkit.digests import digest_file, document_bytes
 from toolkit.errors import UnknownNameError
 from toolkit.ledger import open_ledger
+from toolkit.ledger.published import PUBLISHED
 from toolkit.workspace import Workspace, open_workspace
 
 DELAY = Reference("triage", "model-000")

@@ -18,6 +18,7 @@ from toolkit.archive import versions
 from toolkit.archive.versions import REFUSED, RUN_FAILED, Reference
 from toolkit.archive.writing import explained
 from toolkit.errors import ArchiveError
+from toolkit.ledger.published import PUBLISHED
 from toolkit.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def write_gallery(workspace: Workspace) -> Gallery:
     from toolkit.ledger import open_ledger
 
     with open_ledger(workspace.ledger, create=False) as ledger:
-        published = {entry.subject: entry.sequence for entry in ledger.entries(kind=versions.PUBLISHED)}
+        published = {entry.subject: entry.sequence for entry in ledger.entries(kind=PUBLISHED)}
         entries = [*ledger.entries(kind=REFUSED), *ledger.entries(kind=RUN_FAILED)]
     stopped = read_stopped(workspace, entries)
     reports = search_reports(workspace)

@@ -29,7 +29,6 @@ from toolkit.archive.verify import verify_some
 from toolkit.archive.versions import (
     FAILED,
     MANIFEST,
-    PUBLISHED,
     Reference,
     list_reports,
     open_staging,
@@ -42,6 +41,7 @@ from toolkit.archive.writing import explained
 from toolkit.checks import unknown_name_message
 from toolkit.digests import digest_file
 from toolkit.errors import ArchiveError, DefinitionError
+from toolkit.ledger.published import PUBLISHED
 from toolkit.windows import format_instant, parse_instant
 from toolkit.workspace import SETTINGS_FILE, Problem, Workspace
 from toolkit.workspace.archiving import RetentionSettings

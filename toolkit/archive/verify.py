@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.archive.tombstones import PRUNED, Tombstone, list_tombstones
-from toolkit.archive.versions import MANIFEST, PUBLISHED, Reference, find_report, list_reports, tombstone_path
+from toolkit.archive.versions import MANIFEST, Reference, find_report, list_reports, tombstone_path
 from toolkit.digests import digest_bytes, digest_file
+from toolkit.ledger.published import PUBLISHED
 from toolkit.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from toolkit.checks import check_in
 from toolkit.digests import digest_file
 from toolkit.errors import ArchiveError, ArgumentError, UnknownNameError
+from toolkit.ledger.published import PUBLISHED
 from toolkit.windows import parse_instant
 from toolkit.workspace import Workspace, current_actor
 
@@ -36,7 +37,6 @@ NOTEBOOK = "report.ipynb"
 PAGE = "report.html"
 FAILED = "failed"
 COMPARE = "compare"
-PUBLISHED = "report.published"
 REFUSED = "report.refused"
 RUN_FAILED = "report.failed"
 AS_OF = "as_of"

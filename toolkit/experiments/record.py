@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from toolkit.ledger.published import PUBLISHED
 from toolkit.windows import format_instant, parse_instant
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ PLANNED = "experiment.planned"
 READ = "experiment.read"
 """Ledger kind: a report about an experiment was published, and what it found; one row for each report."""
 
-PUBLISHED = "report.published"
 EXPERIMENT = "experiment"
 """The parameter by which a report says which experiment it is about."""
 

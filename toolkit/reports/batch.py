@@ -26,6 +26,7 @@ from toolkit.archive.writing import explained
 from toolkit.checks import check_at_least, check_in
 from toolkit.digests import document_bytes
 from toolkit.errors import ArchiveError, ParameterError, Skipped, UnknownNameError
+from toolkit.ledger.published import PUBLISHED
 from toolkit.reports.claims import claim
 from toolkit.reports.limits import Limits
 from toolkit.reports.outcomes import Outcome, Run, attempt
@@ -239,7 +240,7 @@ def find_done(workspace: Workspace, batch: str, after: int) -> dict[int, Outcome
     found: dict[int, Outcome] = {}
     with open_ledger(workspace.ledger) as ledger:
         versions.reconcile(workspace, ledger)
-        for entry in ledger.entries(kind=versions.PUBLISHED, after=after):
+        for entry in ledger.entries(kind=PUBLISHED, after=after):
             item = entry.data.get("batch") or {}
             if item.get("batch") == batch:
                 found[int(item["item"])] = Outcome("done", reference=entry.subject)

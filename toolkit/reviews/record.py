@@ -18,13 +18,13 @@ from typing_extensions import override
 from toolkit.display import format_instant_day
 from toolkit.experiments import ExperimentPlan, load
 from toolkit.ledger import Entry, open_ledger
+from toolkit.ledger.published import PUBLISHED
 from toolkit.records import ResultRow, Shown, number_row
 from toolkit.reviews.period import PeriodReview
 from toolkit.windows import Window, format_instant
 from toolkit.workspace import Workspace, ledger_sequence
 
 DECIDED = "experiment.decided"
-PUBLISHED = "report.published"
 NO_DECISION = "no decision is recorded"
 
 

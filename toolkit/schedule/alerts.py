@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from toolkit.archive.versions import PUBLISHED, load_results
+from toolkit.archive.versions import load_results
 from toolkit.errors import ArchiveError, ParameterError, UnknownNameError
+from toolkit.ledger.published import PUBLISHED
 from toolkit.reports import claims
 from toolkit.schedule.alert_routes import Route, load_alerts
 from toolkit.schedule.alert_texts import Message, say_digest, say_group, say_storm

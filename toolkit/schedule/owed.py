@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.archive import Slot
-from toolkit.archive.versions import PUBLISHED, REFUSED, list_unrecorded, load_manifest
+from toolkit.archive.versions import REFUSED, list_unrecorded, load_manifest
 from toolkit.errors import ArgumentError, DefinitionError, Skipped
+from toolkit.ledger.published import PUBLISHED
 from toolkit.schedule.definitions import ScheduleDefinition
 from toolkit.windows import Window, format_instant
 from toolkit.workspace import Workspace

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from toolkit.ledger import published
+from toolkit.ledger.published import template_of
 from toolkit.signals.groups.harm import Level
 from toolkit.signals.lifecycle.history import RECOVERED, SEEN, subject_of
 from toolkit.windows import format_instant, parse_instant
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 READ = "signal.read"
 """Ledger kind: a report with signal groups was published, and which they are; one row for each report."""
 
-_PUBLISHED = "report.published"
 _SHIPPED = frozenset({"model_health", "triage"})
 """Templates that give signal groups; others are known by their first report that did."""
 
@@ -147,12 +148,7 @@ def _read_group(key: str, facts: Mapping[str, Any], signals: list[str]) -> Repor
 
 def list_unread(ledger: Ledger) -> list[str]:
     """The references of published reports that may have signal groups and have no row yet, oldest first."""
-    known = ledger.subjects(READ)
-    templates = _SHIPPED | {_template(reference) for reference in known}
-    unread = {each for each in ledger.subjects(_PUBLISHED) - known if _template(each) in templates}
-    if not unread:  # as nearly always: no payload is parsed
-        return []
-    return [entry.subject for entry in ledger.entries(kind=_PUBLISHED) if entry.subject in unread]
+    return published.list_unread(ledger, READ, shipped=_SHIPPED)
 
 
 def record_report(
@@ -167,7 +163,7 @@ def record_report(
     effective_at = parse_instant(manifest["as_of"] or manifest["started_at"])
     found = read_report(reference, effective_at, results)
     if found is None:
-        if _template(reference) in _SHIPPED:
+        if template_of(reference) in _SHIPPED:
             ledger.append(kind=READ, subject=reference, payload={}, actor=actor, effective_at=effective_at, once=True)
         return
 
@@ -203,7 +199,3 @@ def read_reported(ledger: Ledger, model: str | None = None) -> list[ReportedSign
     payloads = (json.loads(entry.payload) for entry in ledger.entries(kind=READ))
     found = [ReportedSignals.from_payload(payload) for payload in payloads if payload]
     return sorted((each for each in found if model in {None, each.model}), key=lambda each: each.as_of)
-
-
-def _template(reference: str) -> str:
-    return reference.partition("/")[0]

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from toolkit.ledger import published
+from toolkit.ledger.published import template_of
 from toolkit.stats.spreads import Spread
 from toolkit.triage.lifecycle.history import READ, PlannedItem, ReviewedPlan
 from toolkit.windows import parse_instant
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from toolkit.ledger import Ledger
     from toolkit.workspace import Actor
 
-_PUBLISHED = "report.published"
 _SHIPPED = frozenset({"triage"})
 """Templates that give a plan; others are known by their first report that did."""
 
@@ -79,12 +80,7 @@ def _spread(row: _Row | None) -> Spread | None:
 
 def list_unread(ledger: Ledger) -> list[str]:
     """The references of published reports that may have a plan and have no row yet, oldest first."""
-    known = ledger.subjects(READ)
-    templates = _SHIPPED | {_template(reference) for reference in known}
-    unread = {each for each in ledger.subjects(_PUBLISHED) - known if _template(each) in templates}
-    if not unread:  # as nearly always: no payload is parsed
-        return []
-    return [entry.subject for entry in ledger.entries(kind=_PUBLISHED) if entry.subject in unread]
+    return published.list_unread(ledger, READ, shipped=_SHIPPED)
 
 
 def record_report(
@@ -95,7 +91,7 @@ def record_report(
     A report without a plan gets an empty row, if it could have had one, so that it is not read again.
     """
     plan = read_report(reference, results)
-    if plan is None and _template(reference) not in _SHIPPED:
+    if plan is None and template_of(reference) not in _SHIPPED:
         return
     ledger.append(
         kind=READ,
@@ -105,7 +101,3 @@ def record_report(
         effective_at=parse_instant(manifest["as_of"] or manifest["started_at"]) if plan is None else plan.as_of,
         once=True,
     )
-
-
-def _template(reference: str) -> str:
-    return reference.partition("/")[0]
