@@ -263,7 +263,7 @@ def main() -> int:
         subprocess.run(
             [toolkit, "init", str(workspace), "--example", "flights"],
             check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )  # fmt: skip  # its lines group what belongs together
         settings = workspace / "toolkit.toml"
         settings.write_text(settings.read_text().replace('path = ".."', f'path = "{CHECKOUT}"'))
         environment["TOOLKIT_WORKSPACE"] = str(workspace)

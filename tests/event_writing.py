@@ -24,7 +24,7 @@ def prediction(number: int = 0, **changes: object) -> dict[str, object]:
     event: dict[str, object] = {
         "request_id": f"r{number:06d}", "model": "eta", "version": "2", "occurred_at": AT, "unit_id": "u",
         "score": 0.25, "error": False, "served": True,
-    }  # fmt: skip
+    }  # fmt: skip  # its lines group what belongs together
     return event | changes
 
 

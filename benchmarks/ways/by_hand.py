@@ -20,7 +20,7 @@ RATIO = ("orders", "sessions", "orders_before", "sessions_before")
 PAIRS = (
     ("orders", "orders_before"), ("revenue", "revenue_before"), ("orders", "sessions"), ("orders", "sessions_before"),
     ("sessions", "orders_before"), ("sessions", "sessions_before"), ("orders_before", "sessions_before"),
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 
 
 def open_engine() -> Any:

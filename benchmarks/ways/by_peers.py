@@ -57,10 +57,10 @@ def spotify() -> Way:
         "numerator_column": "num", "numerator_sum_squares_column": "squares", "denominator_column": "n",
         "categorical_group_columns": "variant", "metric_column": "metric", "treatment_column": "variant",
         "interval_size": 0.95,
-    }  # fmt: skip
+    }  # fmt: skip  # its lines group what belongs together
     adjusted = {
         "feature_column": "before", "feature_sum_squares_column": "before_squares", "feature_cross_sum_column": "cross",
-    }  # fmt: skip
+    }  # fmt: skip  # its lines group what belongs together
 
     def compare(path: Path) -> Any:
         rows = sum_by_hand(connection, path)

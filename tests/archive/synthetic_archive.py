@@ -147,7 +147,7 @@ def _row(record: str, key: str, statistic: str, value: Any, **more: Any) -> dict
         "record": record, "key": key, "segment": "", "comparison": "", "statistic": statistic, "value": value,
         "unit": "", "ci_lower": None, "ci_upper": None, "n": None, "p_value": None, "method": "", "reason": "",
         "status": "ok", "window": "",
-    }  # fmt: skip
+    }  # fmt: skip  # its lines group what belongs together
     return row | more
 
 

@@ -27,7 +27,7 @@ def test_reports_by_template_and_subject_latest_first(workspace: Workspace) -> N
     written = write_gallery(workspace)
     assert (written.page, written.reports, written.refused, written.failed) == (
         workspace.reports / "index.html", 4, 0, 0,
-    )  # fmt: skip
+    )  # fmt: skip  # its lines group what belongs together
     page = read(workspace)
     assert page.words[2:6] == ["Reports of tiny", "4 reports", "3 subjects", "newest 2026-01-01 11:00Z"]
     cards = page.words[len(page.words) - page.words[::-1].index("Triage") - 1 :]

@@ -78,7 +78,7 @@ def test_a_version_is_described_from_its_own_files(few: Workspace) -> None:
     )
     assert [each[:3] for each in found.trends] == [
         ("moves", key, "period") for key in ("brier", "auc", "error_rate", "latency")
-    ]  # fmt: skip
+    ]  # fmt: skip  # its lines group what belongs together
     assert found.trends[2].unit == "share"
     assert found.trends[0].ci_lower == pytest.approx(found.trends[0].value - 0.01)
 
@@ -232,7 +232,7 @@ def test_what_cannot_be_read_is_named_and_tried_again(few: Workspace) -> None:
     "text",
     ["", "[]", "3", '{"files": []}', '{"template": 3}', '{"slot": 3}', '{"as_of": 3, "parameters": [], "trends": 3}',
      '{"as_of": "\\ud800", "finished_at": "yesterday", "parameters": {"\\ud800": "\\ud800"}}', "[" * 100_000],
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 def test_no_manifest_stops_the_index(few: Workspace, text: str) -> None:
     reference = Reference("triage", "model-000", 2)
     (report_folder(few, reference) / "manifest.json").write_text(text, encoding="utf-8")

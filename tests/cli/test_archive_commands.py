@@ -214,6 +214,6 @@ def test_what_to_transfer_must_be_said(call: Run, many: Path, verb: str) -> None
     for arguments in ([], ["triage/model-000", "--all"]):
         assert call("reports", verb, *arguments) == (
             2, "", f"error: name the reports to {verb}, or give --all for every one; not both\n",
-        )  # fmt: skip
+        )  # fmt: skip  # its lines group what belongs together
     done = call("reports", verb, "--all")
     assert (done.code, done.err.split(",")[0]) == (2, "error: toolkit.toml has no [archive]")

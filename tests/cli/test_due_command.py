@@ -124,7 +124,7 @@ def test_a_range_is_filled_whatever_the_start_says(call: Run, trial: Path) -> No
          "the slots up to 2013-09-01T00:00:00Z are not all due: it is 2013-06-10T00:00:00Z; end the range there or "
          "before"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 def test_wrong_usage_exits_2_and_runs_nothing(call: Run, trial: Path, arguments: list[str], message: str) -> None:
     assert call("due", *arguments) == (2, "", f"error: {message}\n")
     assert not (trial / "reports").exists()

@@ -40,7 +40,7 @@ def write_lines(path: Path, *reports: dict[str, Any]) -> Path:
 def test_a_report_is_added_and_read_with_the_table(call: Run, tiny: Path) -> None:
     configure(tiny)
     done = call("feedback", "add", "--id", "f1", "--at", "2030-01-31T13:00+01:00", "--request", "r1", "--rating", "4",
-                "--category", "wrong", "--text", "It said yes.")  # fmt: skip
+                "--category", "wrong", "--text", "It said yes.")  # fmt: skip  # its lines group what belongs together
     (file,) = (tiny / "data" / "feedback").iterdir()
     assert done == (0, f"added: 1 report in data/feedback/{file.name}; there already: 0 reports\n", "")
     (report,) = held(tiny)

@@ -15,7 +15,7 @@ def test_reports_gallery_prints_the_page(call: Run, published: Path) -> None:
     assert 'href="compare/greets/oslo/v0001-v0002.html"' in html
     assert call("reports", "gallery", "--json").document == {
         "page": str(page), "reports": 2, "refused": 0, "failed": 0,
-    }  # fmt: skip
+    }  # fmt: skip  # its lines group what belongs together
     assert call("reports", "verify", "--all") == (0, "verified 2 reports\n", "")
     assert len(call("reports", "list", "--json").document["reports"]) == 2
 
@@ -25,7 +25,7 @@ def test_reports_gallery_tells_of_what_failed_and_was_refused(call: Run, tiny: P
     assert call("run", "waits").code == 3
     assert call("reports", "gallery", "--json").document == {
         "page": str(tiny / "reports" / "index.html"), "reports": 0, "refused": 1, "failed": 1,
-    }  # fmt: skip
+    }  # fmt: skip  # its lines group what belongs together
     html = (tiny / "reports" / "index.html").read_text(encoding="utf-8")
     assert "ready on 2013-05-01" in html
     assert "ZeroDivisionError: division by zero" in html

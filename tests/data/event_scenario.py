@@ -28,7 +28,7 @@ def offer(events: EventWriter, count: int, *, first: int = 0) -> None:
         events.predictions(
             request_id=f"r{number:06d}", model="eta", version="2", occurred_at=AT, unit_id="u",
             score=0.25, error=False, served=True,
-        )  # fmt: skip
+        )  # fmt: skip  # its lines group what belongs together
 
 
 def told(counts: Counts) -> dict[str, Any]:

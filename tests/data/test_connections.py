@@ -118,7 +118,7 @@ def test_a_driver_that_is_not_installed_is_named_with_its_extra(
 
 
 def test_a_password_that_is_nowhere_is_asked_for_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("psycopg")
+    pytest.importorskip("psycopg", reason="without the extra [postgres] another error comes first")
     monkeypatch.delenv("ABSENT_PASSWORD", raising=False)
     source = '[sources.own]\nurl = "postgres://reader@host/db"\npassword = "secret:ABSENT_PASSWORD"'
 
@@ -274,8 +274,8 @@ def test_nan_in_parquet_is_seen(tmp_path: Path) -> None:
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a local server that speaks S3, with a bucket `lake`; credentials are in the environment."""
-    fsspec = pytest.importorskip("fsspec")
-    pytest.importorskip("s3fs")
+    fsspec = pytest.importorskip("fsspec", reason="an object store is read through the extra [s3]")
+    pytest.importorskip("s3fs", reason="an object store is read through the extra [s3]")
     from moto.server import ThreadedMotoServer
 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

@@ -147,7 +147,7 @@ def test_a_score_may_be_nan_where_the_request_failed() -> None:
             ),
         ),
     ],
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 def test_rules_between_columns(table: str, event: dict[str, object], problem: str) -> None:
     with pytest.raises(ContractError) as caught:
         encode(table, **event)

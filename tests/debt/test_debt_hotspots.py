@@ -98,7 +98,7 @@ def test_files_carry_the_open_items_that_name_them(mined: Workspace) -> None:
     assert found.to_table()[0]["debt_items"] == "all-python, folder, one"
     assert [row.value for row in found.to_rows() if row.statistic == "debt_item"] == [
         "all-python", "folder", "one", "in-src", "all-python",
-    ]  # fmt: skip
+    ]  # fmt: skip  # its lines group what belongs together
 
 
 def test_the_figure_says_the_products(mined: Workspace) -> None:
@@ -145,7 +145,7 @@ def test_counts_of_the_reference_history(trial: Trial, case: str) -> None:
     held: dict[str, list[str]] = {}
     log = sorted(CASES[case]["inputs"]["log"], key=lambda revision: revision["rev"])
     touched = {path: sum(deleted for rev in log for name, _, deleted in rev["files"] if name == path)
-               for rev in log for path, _, _ in rev["files"]}  # fmt: skip
+               for rev in log for path, _, _ in rev["files"]}  # fmt: skip  # its lines group what belongs together
     for path, lines in touched.items():
         held[path] = [f"{path} {n}" for n in range(lines)]
         trial.write(path.lstrip("/"), "".join(f"{line}\n" for line in held[path]))

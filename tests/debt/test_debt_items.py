@@ -128,5 +128,5 @@ def test_the_example_owes_what_its_readme_says(tmp_path: Path) -> None:
     items = load_items(open_workspace(tmp_path))
     assert {key for key, item in items.items() if item.status == "open"} == {
         "never-recalibrated", "threshold-of-version-1", "weather-ends-early",
-    }  # fmt: skip
+    }  # fmt: skip  # its lines group what belongs together
     assert [key for key, item in items.items() if item.principal_days] == ["never-recalibrated"]

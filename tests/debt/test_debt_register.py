@@ -94,7 +94,7 @@ def test_totals_are_over_the_open_items_that_have_them(owed: Register) -> None:
     counts = {row.statistic: row.value for row in owed.to_rows() if row.key == "all"}
     assert {name: count for name, count in counts.items() if name.endswith("_items")} == {
         "open_items": 3, "accepted_items": 1, "paid_items": 1, "later_items": 1, "overdue_items": 1, "undated_items": 1,
-    }  # fmt: skip
+    }  # fmt: skip  # its lines group what belongs together
 
 
 def test_break_even_is_principal_over_interest(owed: Register) -> None:

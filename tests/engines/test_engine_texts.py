@@ -123,7 +123,7 @@ def test_every_engine_counts_the_same_words(engine: Engine, event_tables: tuple[
     assert {term.term: (term.reports0, term.reports1) for term in counts.terms} == expected
     assert {term.term for term in counts.terms} == {
         "the", "flight", "r", "is", "late", "été", "東京", "refund", "thanks",
-    }  # fmt: skip
+    }  # fmt: skip  # its lines group what belongs together
     assert {example.category for example in counts.examples} <= {"late", "wrong", ""}
     assert len(counts.examples) <= 9
 

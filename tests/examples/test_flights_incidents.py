@@ -38,7 +38,7 @@ def test_there_are_fourteen_on_nine_days_and_those_of_the_snow_in_december_are_m
     assert table["incident_id"].str[:10].nunique() == 9
     assert table.loc[table["severity"] == "major", "incident_id"].tolist() == [
         "2013-05-23-EWR", "2013-12-05-LGA", "2013-12-10-EWR", "2013-12-10-LGA", "2013-12-14-EWR",
-    ]  # fmt: skip
+    ]  # fmt: skip  # its lines group what belongs together
     assert set(table["model"]) == {"delay"}
     assert table["caused_by"].isna().all()
 

@@ -81,7 +81,7 @@ def test_a_request_id_says_which_flight_it_is(flights: pd.DataFrame) -> None:
     assert first["observed_at"] == pd.Timestamp("2013-01-01 14:04", tz="UTC")
     assert first[["label", "cluster_id", "dest", "scheduled_hour", "weekday", "distance_miles"]].tolist() == [
         0.0, "N14228", "IAH", 5, 2, 1400.0,
-    ]  # fmt: skip
+    ]  # fmt: skip  # its lines group what belongs together
 
 
 def test_recent_departures_are_those_before_the_decision(sample: pd.DataFrame, raw: pd.DataFrame) -> None:

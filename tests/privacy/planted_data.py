@@ -22,11 +22,11 @@ class Planted(NamedTuple):
 _GIVEN = [
     "ada.lovelace", "grace_hopper", "alan-turing", "j.w.tukey", "r+a+fisher", "o'neil", "x7", "m.müller", "王小明",
     "наталья", "josé", "sales", "info99",
-]  # fmt: skip
+]  # fmt: skip  # its lines group what belongs together
 _HOSTS = [
     "example.org", "mail.example.com", "example.co.uk", "uni-köln.de", "例え.jp", "corp.example.internal",
     "ex-ample.io", "xn--bcher-kva.ch",
-]  # fmt: skip
+]  # fmt: skip  # its lines group what belongs together
 _BBAN = {
     "DE": "n" * 18,
     "GB": "aaaa" + "n" * 14,

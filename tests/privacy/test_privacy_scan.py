@@ -229,7 +229,7 @@ ADVERSARIES = [
     "a", "1", "0", "@", "+", "(", "<", "&", ".", ":", "é", "+49 ", "a@", "a@a.", "a@a.aa ", "@a.", "0171 ", "00 49 ",
     "(01) ", "01 ", "DE89 ", "4111 ", "2001:", "1.", "10.0.0.1 ", "9-", "tel ", "<a", "<style", "<b>", "&#64;", "\x1b[",
     r"\u00", "base64,", "+49(", "1 (", "a.b@c-", "<a href='", "data:x;base64,A",
-]  # fmt: skip
+]  # fmt: skip  # its lines group what belongs together
 
 
 @pytest.mark.parametrize("unit", ADVERSARIES)

@@ -89,7 +89,7 @@ def redact(text: str) -> str:
         *((text, text) for text in ("https://example.org/home/news", "/home, /Users", "and/or/root/x")),
         *((text, text) for text in ("~adam", "~/x", "~5 %")),
     ],
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 def test_a_path_becomes_the_place_it_is(text: str, redacted: str) -> None:
     assert redact(text) == redacted
     assert redact(redacted) == redacted
@@ -222,7 +222,7 @@ def test_a_notebook_is_redacted_in_place_everywhere_but_in_pictures() -> None:
     code = notebook.cells[1]
     assert [output.output_type for output in code.outputs] == [
         "stream", "error", "display_data", "display_data", "execute_result"
-    ]  # fmt: skip
+    ]  # fmt: skip  # its lines group what belongs together
     assert code.outputs[0].text == "read ./a\n~/b\nsecret:DB_PASSWORD\n"
     assert code.outputs[1].evalue == "[Errno 2] './b'"
     assert code.outputs[1].traceback == ["\x1b[1m./c.py\x1b[0m"]
@@ -292,7 +292,7 @@ PIECES = st.sampled_from([
     ".", "/Users/grace", "C:\\Users\\", "file://", "\\n", "%2F", "%2Fhome%2Fada", "\x1b[1m", "\\/", " ", "x", "-", "'",
     "&#47;", "secret:", "DB_PASSWORD", "hunter2", SECRET, "<temp>", "<", ">", "root", "/root", "/home", ":",
     "ipykernel_1/",
-])  # fmt: skip
+])  # fmt: skip  # its lines group what belongs together
 
 
 @given(st.lists(PIECES, max_size=12).map("".join))

@@ -43,7 +43,7 @@ def start_worker(folder: Path) -> subprocess.Popen[bytes]:
         folder,
         "worker", "--scheduler-file", "scheduler.json", "--no-nanny", "--nthreads", "1", "--no-dashboard",
         "--host", "127.0.0.1", "--death-timeout", "60",
-    )  # fmt: skip
+    )  # fmt: skip  # its lines group what belongs together
 
 
 @contextmanager

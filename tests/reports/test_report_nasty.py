@@ -212,7 +212,7 @@ def test_a_thousand_files_stay_in_the_workspace_and_out_of_the_report(nasty: Nas
     assert len(list(tiny.root.glob("file-*.txt"))) == 1000
     assert {path.name for path in published.folder.iterdir()} == {
         "manifest.json", "report.html", "report.ipynb", "results.json",
-    }  # fmt: skip
+    }  # fmt: skip  # its lines group what belongs together
 
 
 # --- what it says and asks ------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def test_the_manifest_says_what_the_report_was_made_of(published: Published) -> 
         "schema_version", "reference", "template", "subject", "parameters", "as_of", "slot", "batch", "windows",
         "trends", "toolkit", "workspace", "definitions", "sources", "quarantined", "repositories", "environment",
         "kernel", "ledger", "started_at", "finished_at", "actor", "privacy", "files",
-    }  # fmt: skip
+    }  # fmt: skip  # its lines group what belongs together
     assert manifest["template"]["name"] == "saves"
     assert manifest["parameters"] == {"city": "oslo", "as_of": "2013-05-01T00:00:00Z", "levels": [3, 4]}
     assert manifest["as_of"] == "2013-05-01T00:00:00Z"
@@ -81,7 +81,7 @@ def test_the_manifest_says_what_the_report_was_made_of(published: Published) -> 
     assert manifest["started_at"] < manifest["finished_at"]
     assert {each["path"] for each in manifest["files"]} == {
         "figures/amount-bars.png", "report.html", "report.ipynb", "results.json",
-    }  # fmt: skip
+    }  # fmt: skip  # its lines group what belongs together
 
 
 def test_the_ledger_is_told(published: Published) -> None:

@@ -47,7 +47,7 @@ def test_days_have_equally_many_before_them(first, count):
     "text",
     ["", "2013", "2013-4", "2013-13", "2013-00", "2013-Q5", "2013-W54", "0000-04", "0001-01", "9999-12", "april",
      "2013-04-01", "2013-04-31/2013-05-01", "2013-04-01/", "0001-01-02/0001-02-01", "2013-04 "],
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 def test_what_is_no_period_is_told_what_is(text):
     with pytest.raises(ArgumentError) as caught:
         parse_period(text)

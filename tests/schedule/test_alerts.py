@@ -246,7 +246,7 @@ def test_an_unknown_model_is_told_with_the_nearest(trial: Workspace) -> None:
          "alerts.yml:1: routes is {'Team': {'to': 'secret:TEAM_URL', 'owner': 'Ada'}}: a route is called 'Team'; a key "
          "has lower-case letters, digits, '-' and '_', and begins with a letter or digit"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 def test_what_is_wrong_in_alerts_yml_is_said(trial: Workspace, old: str, new: str, message: str) -> None:
     text = ALERTS.replace(old, new)
     (trial.root / "alerts.yml").write_text(text, encoding="utf-8")

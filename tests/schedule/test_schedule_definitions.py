@@ -42,7 +42,7 @@ def test_a_schedule_is_read(trial: Workspace) -> None:
     slots = list(schedule.list_slots(parse_instant("2013-05-03T10:00Z"), parse_instant("2013-12-01")))
     assert [f"{slot:%m-%d %H:%M}" for slot in slots] == [
         "05-03 10:00", "06-03 10:00", "07-03 10:00", "08-03 10:00", "09-03 10:00", "10-03 10:00", "11-03 11:00",
-    ]  # fmt: skip
+    ]  # fmt: skip  # its lines group what belongs together
 
 
 def test_texts_inside_lists_and_mappings_are_filled_and_other_braces_are_left(trial: Workspace) -> None:
@@ -89,7 +89,7 @@ def test_without_a_file_there_is_no_schedule(trial: Workspace) -> None:
          "schedule.yml:1: schedules is #: a schedule is called 'Monthly report'; a key has lower-case letters, "
          "digits, '-' and '_', and begins with a letter or digit"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 def test_a_wrong_schedule_is_named_with_its_line(trial: Workspace, old: str, new: str, message: str) -> None:
     assert hide(said(trial, (old, new))) == message
 
@@ -116,7 +116,7 @@ def hide(text: str) -> str:
         ("{every: quarter, on: last_buisness_day, at: '06:00'}", "#: on is 'last_buisness_day'; "
          f"a rule for every quarter takes {DAYS}. Did you mean 'last_business_day'?"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 def test_a_wrong_calendar_rule_says_what_it_takes(trial: Workspace, rule: str, message: str) -> None:
     text = hide(said(trial, (CALENDAR, f"calendar: {rule}")))
     assert text.replace("calendar is #", "#") == f"schedule.yml:5: schedules.monthly.{message}"
@@ -145,7 +145,7 @@ def test_a_wrong_cron_expression_names_the_field(trial: Workspace, expression: s
          f"unknown placeholder 'days'; allowed: {PLACEHOLDERS}. Did you mean 'day'?"),
         ("{period: {month}}", '{month} without quotes is a mapping in YAML; write "{month}"'),
     ],
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 def test_a_wrong_placeholder_names_the_nearest(trial: Workspace, written: str, message: str) -> None:
     text = said(trial, (PARAMETERS, f"parameters: {written}"))
     assert hide(text) == f"schedule.yml:4: schedules.monthly.parameters is #: {message}"
@@ -166,7 +166,7 @@ def test_a_wrong_placeholder_names_the_nearest(trial: Workspace, written: str, m
         ('period: "{month}"', 'period: "{month}", levels: 3',
          "schedule.yml:4: monthly: review: levels == 3, must be a JSON list such as [\"a\", \"b\"] (list[int])"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 def test_template_and_parameters_are_held_against_the_template(
     trial: Workspace, old: str, new: str, message: str
 ) -> None:

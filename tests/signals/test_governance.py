@@ -90,7 +90,7 @@ def test_what_is_in_order_is_quiet(tmp_path):
         ({"version": VERSION.replace("    commit: abcdef1234567\n", "")}, "lineage_commit", "not of version 1"),
         ({"deployed": "9999999"}, "lineage_deployed", "version 1 was deployed from another commit"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 def test_one_thing_that_is_lacking_is_one_signal(tmp_path, changes, key, text):
     found = look(write(tmp_path, **changes))
     (signal,) = found.signals
@@ -221,6 +221,6 @@ def test_empty_as_of_is_the_last_complete_day(small):
         ("1 day", 1), ("30 minutes", 1 / 48), ("2 h", 1 / 12), ("weekly", 7), ("daily, at night", 1), ("1.5 days", 1.5),
         ("hourly; for up to 3 more hours", 1 / 24), ("1 month", 30), ("at the decision", None), ("now", None),
     ],
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 def test_how_old_an_input_may_be(text, days):
     assert freshness_days(text) == (None if days is None else pytest.approx(days))

@@ -66,7 +66,7 @@ def test_requests_piled_on_one_of_many_days_have_fewer_degrees_of_freedom() -> N
 
 def test_what_is_left_out_counts_on_neither_side() -> None:
     lines = [(1, f"2030-01-0{day}", pattern, 100, loss) for day in range(1, 5) for pattern, loss in
-             ((0, 0.1), (1, 0.3), (2, 0.9), (3, 0.7))]  # fmt: skip
+             ((0, 0.1), (1, 0.3), (2, 0.9), (3, 0.7))]  # fmt: skip  # its lines group what belongs together
     days = DayPatterns.of(patterns(lines), 1)
     assert days.against_rest(0).value == pytest.approx(0.5 - 0.5)
     assert days.against_rest(0, leaving_out=[1]).value == pytest.approx(0.3 - 0.1)

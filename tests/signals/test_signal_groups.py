@@ -229,7 +229,7 @@ def test_groups_yml_is_read_for_one_model(tmp_path: Path) -> None:
         ("{merg: [a, b], why: x, by: Ada}",
          "unknown key 'rules.0.merg'; allowed: by, merge, model, split, why. Did you mean 'merge'?"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 def test_a_rule_that_says_nothing_is_refused(tmp_path: Path, rule: str, message: str) -> None:
     with pytest.raises(DefinitionError) as caught:
         load(tmp_path, f"rules:\n  - {rule}\n")

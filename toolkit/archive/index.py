@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _COLUMNS = (
     "template", "subject", "version", "seen", "title", "headline", "as_of", "as_of_us", "finished_at", "finished_us",
     "template_digest", "toolkit_version", "parameters", "schedule", "slot_at", "batch", "rows", "trends", "problem",
-)  # fmt: skip
+)  # fmt: skip  # its lines group what belongs together
 _AT_A_TIME = 500  # versions read between two commits: memory stays small, and what was read is not lost
 _WORD = re.compile(r"\w+")
 

@@ -82,7 +82,7 @@ def read_flights() -> pd.DataFrame:
     request_id = (
         day.dt.strftime("%Y-%m-%d-") + raw["carrier"] + "-" + raw["flight"].astype(str)
         + "-" + raw["origin"] + "-" + raw["sched_dep_time"].astype(str).str.zfill(4)
-    )  # fmt: skip
+    )  # fmt: skip  # its lines group what belongs together
     flights = pd.DataFrame(
         {
             "request_id": request_id,

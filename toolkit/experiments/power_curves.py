@@ -152,7 +152,7 @@ def draw_splits(check: SplitCheck) -> Picture:
             colour = _BAD if each.status == "alarming" else _GOOD
             axes.plot(share, -row, "o", color=colour)
             axes.text(1.02, -row, f"{share:.1f} %, {each.status}", color=colour, fontsize=8.5, va="center",
-                      transform=axes.get_yaxis_transform())  # fmt: skip
+                      transform=axes.get_yaxis_transform())  # fmt: skip  # its lines group what belongs together
         axes.set_yticks([-row for row in range(len(tested))], [each.name for each in tested])
         axes.set_ylim(-len(tested) + 0.4, 0.6)
         ends = [100 * check.low, 100 * check.high, *(100 * (each.false_share or 0.0) for each in tested)]

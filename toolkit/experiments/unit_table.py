@@ -334,7 +334,7 @@ def _mean_of(scalar: str) -> Mean:
     return Mean(
         name=scalar, description=scalar, owner="", kind="mean", column=scalar, direction="none",
         practical_threshold=1.0, role="input",
-    )  # fmt: skip
+    )  # fmt: skip  # its lines group what belongs together
 
 
 def _past_key(position: int) -> str:
