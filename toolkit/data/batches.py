@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+BATCH_ROWS = 61_440
+"""Rows to take over at once: their numbers of one column fit in a processor's cache."""
+
 
 def read_batches(backend: Any, sql: str, *, rows: int) -> Iterator[Any]:
     """Arrow batches of a query's answer, of about so many rows each.

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from toolkit.data.batches import read_batches
+from toolkit.data.batches import BATCH_ROWS, read_batches
 from toolkit.data.connections import EMBEDDED, Connection, call_builtin
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-
-_BATCH_ROWS = 122_880
 
 _MOST_HASHES = 2**27
 """A gibibyte of them; of more rows the engine counts, which may spill."""
@@ -44,7 +42,7 @@ def _hashes_repeat(connection: Connection, rows: ir.Table, key: Sequence[str], m
     own = call_builtin("hash", ibis.struct({name: rows[name] for name in key}), returns="uint64")
     hashes, n = np.empty(most_rows, dtype="uint64"), 0
     query = connection.backend.compile(rows.select(hash=own))
-    for batch in read_batches(connection.backend, query, rows=_BATCH_ROWS):
+    for batch in read_batches(connection.backend, query, rows=BATCH_ROWS):
         if n + batch.num_rows > most_rows:  # somebody wrote to the table meanwhile
             return True
         hashes[n : n + batch.num_rows] = batch.column("hash").to_numpy()

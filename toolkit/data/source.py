@@ -3,7 +3,7 @@
 Every part of a table that is read is first looked at in the engine: how many rows each day has, their fingerprint, and
 which rows break the contract. Those few are left out and counted with examples (the quarantine); many are an error.
 For files that lie beside the workspace what was found is kept under their state on disk, so that a new day's file is
-looked at once and the others not again. Nothing here brings events into Python.
+looked at once and the others not again. Nothing here brings events into Python, at most hashes of their keys.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 `statement` builds a single SQL statement. Its base holds the requests of each population (say `reference` and
 `current`) with what they add to each metric; each segmentation adds one grouped branch. A metric that needs order adds
-a branch of its own (see `kinds.RankKind`), unless the embedded engine hands its scores over first (see `sorting`).
+a branch of its own (see `kinds.RankKind`). The embedded engine hands scores over instead, already while the statement
+is built: what they are sorted for (see `sorting`) is a small table in it.
 """
 
 from __future__ import annotations
@@ -246,7 +247,10 @@ def measure(
 
 
 def statement(question: Question) -> ir.Table:
-    """All of a question as one SQL statement: one row per cell, see `Cells` for its columns."""
+    """All of a question as one SQL statement: one row per cell, see `Cells` for its columns.
+
+    The embedded engine reads for it already, see `Question.ranks`. Raises `ContractError`.
+    """
     base = question.requests()
     return question.ranks(base, question.sums(base))
 

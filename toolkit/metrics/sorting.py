@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from toolkit.data.batches import read_batches
+from toolkit.data.batches import BATCH_ROWS, read_batches
 from toolkit.metrics.kinds import CELL, RankKind, Within
 from toolkit.metrics.ranking import CLASSES, EXACT, Grain, labelled
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 16_777_216
 """Requests that are sorted here: 128 MiB of them and half as much for each key that varies, meanwhile 900 MiB more."""
-
-BATCH_ROWS = 61_440
-"""Requests that are taken over at once: their numbers fit in a processor's cache."""
 
 
 class Classes(NamedTuple):
@@ -65,27 +62,26 @@ class Scores:
     ----------
     keys: of each request twice the bits of its score, and 1 more when its label is 1.
     codes: by name of what varies (population, day, value_<i> of the i-th segmentation) the place in `names` of each.
-    grains: of the segmentations, by name.
+    grains: of the segmentations, in order.
     """
 
     keys: Any
     codes: Mapping[str, Any]
     names: Mapping[str, Sequence[str]]
-    grains: Mapping[str, Grain]
+    grains: tuple[Grain, ...]
 
     @classmethod
     def read(cls, backend: Any, base: ir.Table, splits: Sequence[str]) -> Self | None:
         """Those of `base` that have score and label, from the embedded engine.
 
         None when they cannot be sorted here: none at all, more than `MOST_ROWS` requests or cells, a label between 0
-        and 1, or a score that is no probability by far.
+        and 1, or a score that is no probability by far. That there are too many is seen only on the way: to have
+        the engine count them before costs nearly as much as what is then read in vain.
         """
         import numpy as np
 
-        grains = {split: Grain.of(base, split) for split in splits}
-        varying = {
-            _own_name(name, at): key for at, grain in enumerate(grains.values()) for name, key in grain.varying.items()
-        }
+        grains = tuple(Grain.of(base, split) for split in splits)
+        varying = {_own_name(name, at): key for at, grain in enumerate(grains) for name, key in grain.varying.items()}
         keys: list[Any] = []
         codes: dict[str, list[Any]] = {name: [] for name in varying}
         names: dict[str, dict[str, int]] = {name: {} for name in varying}
@@ -97,7 +93,7 @@ class Scores:
             keys.append(found)
             for name, known in names.items():
                 codes[name].append(_coded(batch.column(name), known))
-        if not rows or any(_cells(grain, names, at) > MOST_ROWS for at, grain in enumerate(grains.values())):
+        if not rows or any(_cells(grain, names, at) > MOST_ROWS for at, grain in enumerate(grains)):
             return None
         of_rows = {name: np.concatenate(codes.pop(name)) for name in varying}  # never all of them twice
         return cls(np.concatenate(keys), of_rows, {name: list(known) for name, known in names.items()}, grains)
@@ -109,19 +105,19 @@ class Scores:
 
         wanted = {name for metric in metrics.values() for name in metric.class_sums}
         found: dict[str, list[Any]] = {key: [] for key in metrics}
-        for split in self.grains:
-            for cells, rows in self._scopes(split, within):
+        for at in range(len(self.grains)):
+            for cells, rows in self._scopes(at, within):
                 classes = classes_of(rows, wanted)
                 for key, metric in metrics.items():
                     found[key].append(pa.table(cells | metric.of_classes(classes)))
         return {key: ibis.memtable(pa.concat_tables(parts)) for key, parts in found.items()}
 
-    def _scopes(self, split: str, within: Within) -> Iterator[tuple[dict[str, Any], list[Any]]]:
-        """For each scope the keys of its cells, as columns, and the sorted requests of each cell."""
+    def _scopes(self, at: int, within: Within) -> Iterator[tuple[dict[str, Any], list[Any]]]:
+        """By scope of a segmentation, given by its place, the keys of its cells, and the sorted requests of each."""
         import numpy as np
         import pyarrow as pa
 
-        grain, at = self.grains[split], list(self.grains).index(split)
+        grain = self.grains[at]
         constant = {key: literal.op().value for key, literal in grain.constant.items()}
         if not grain.keys:
             rows = self.keys.copy() if self.codes else self.keys  # only codes need the order that they came in

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from toolkit.data.batches import read_batches
+from toolkit.data.batches import BATCH_ROWS, read_batches
 from toolkit.data.days import window_of_days
 from toolkit.metrics.kinds import ALL, segment_value
 from toolkit.metrics.profiles.edges import ColumnEdges
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from toolkit.data.connections import Connection
-
-BATCH_ROWS = 61_440
-"""Requests that are held at once: their numbers of one column fit in a processor's cache."""
 
 
 class Group(NamedTuple):
