@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from triage.written_ideas import make_workspace as make_planned
 
 from toolkit.cli import main
+from toolkit.workspace import Workspace
 
 SETTINGS = 'schema_version = 2\nname = "tiny"\n\n[tables]\n'
 NOTEBOOKS = {
@@ -117,3 +119,11 @@ def published(_published_once: Path, here: Path, monkeypatch: pytest.MonkeyPatch
     shutil.copytree(_published_once, root)
     monkeypatch.chdir(root)
     return root
+
+
+@pytest.fixture
+def bare(here: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace without a report that the test stands in."""
+    workspace = make_planned(here)
+    monkeypatch.setenv("TOOLKIT_ACTOR", "Ada")
+    return workspace

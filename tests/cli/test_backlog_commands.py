@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from published_plans import publish_plan, write_estimated
-from triage.written_ideas import make_workspace, write_idea
+from triage.written_ideas import write_idea
 
 from toolkit.ledger import open_ledger
 from toolkit.triage import load_history
@@ -17,14 +16,6 @@ from toolkit.windows import parse_instant
 from toolkit.workspace import Actor, Workspace
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture
-def bare(here: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A workspace without a report that the test stands in."""
-    workspace = make_workspace(here)
-    monkeypatch.setenv("TOOLKIT_ACTOR", "Ada")
-    return workspace
 
 
 @pytest.fixture
@@ -89,6 +80,28 @@ def test_a_workspace_without_a_plan_says_so(call: Run, bare: Workspace) -> None:
 
 def test_before_the_first_plan_there_is_no_item(call: Run, reviewed: Workspace) -> None:
     assert states(call, "--as-of", "2013-04-30") == {}
+    assert call("backlog", "list", "--as-of", "2013-04-30").err == "no item: the first plan is as of 2013-05-01\n"
+
+
+def test_a_plan_without_an_item_lists_none(call: Run, bare: Workspace) -> None:
+    publish_plan(bare, "2013-05-01")
+    assert call("backlog", "list").err == "no item: the plans have none\n"
+    done = call("backlog", "start", "idea/quick")
+    assert (done.code, done.err) == (2, "error: unknown item 'idea/quick'; allowed: none are defined.\n")
+
+
+def test_a_model_without_a_plan_is_told_from_those_that_have_one(call: Run, reviewed: Workspace) -> None:
+    (reviewed.root / "models" / "other.yml").write_text("key: other\n")
+    said = (
+        "no published report has a plan of model 'other', only of small; "
+        "'toolkit run triage -p model=other' makes one\n"
+    )
+    assert call("backlog", "list", "--model", "other").err == f"no item: {said}"
+    assert states(call, "--model", "other") == {}
+    done = call("backlog", "start", "idea/quick", "--model", "other")
+    assert (done.code, done.err) == (3, f"refused (Skipped): {said}")
+    done = call("backlog", "export", "--json", "--model", "other")
+    assert (done.code, done.err) == (3, f"refused (Skipped): {said}")
 
 
 def test_what_is_said_holds_from_the_last_plan_on(call: Run, reviewed: Workspace) -> None:

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from published_plans import publish_plan, write_estimated
-from triage.written_ideas import make_workspace, write_idea
+from triage.written_ideas import write_idea
 
 from toolkit.debt import load_items
 from toolkit.triage import load_history
 from toolkit.workspace import Workspace
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture
-def bare(here: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A workspace without a report that the test stands in."""
-    workspace = make_workspace(here)
-    monkeypatch.setenv("TOOLKIT_ACTOR", "Ada")
-    return workspace
 
 
 @pytest.fixture

@@ -70,6 +70,20 @@ def test_of_several_plans_of_one_instant_the_last_counts() -> None:
     assert told.plans_before(parse_instant("2013-05-01")) == ()
 
 
+def test_a_word_holds_from_the_last_plan_or_the_last_word_on() -> None:
+    told = history(
+        review("2013-05-01", planned(KEY)), review("2013-05-15", planned(KEY)), word("started", KEY, "2013-05-02")
+    )
+    assert told.holds_from(KEY) == parse_instant("2013-05-15")
+    later = history(
+        review("2013-05-01", planned(KEY)),
+        word("started", KEY, "2013-05-03"),
+        wish(KEY, "planned", until="2013-07-01", at="2013-06-01"),
+    )
+    assert later.holds_from(KEY) == parse_instant("2013-06-01")
+    assert later.holds_from("idea/other") == parse_instant("2013-05-01")
+
+
 def test_a_history_is_of_one_model_also_where_its_name_begins_like_another(workspace: Workspace) -> None:
     rows = (
         (DONE, "small/idea/quick", "2013-05-03", {"effort_days": "2.5", "value_per_week": "-3.0", "unit": "EUR"}),

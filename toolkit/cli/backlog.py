@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from toolkit.cli.output import AsJson, print_document, print_table, print_text
+from toolkit.cli.output import AsJson, KnownAt, OfModel, print_document, print_table, print_text
 from toolkit.errors import Skipped, UnknownNameError
 
 if TYPE_CHECKING:
@@ -17,12 +17,7 @@ if TYPE_CHECKING:
     from toolkit.triage.lifecycle.history import ItemStanding, PlanHistory, PlannedItem, ReviewedPlan
     from toolkit.workspace import Workspace
 
-Model = Annotated[str | None, typer.Option(metavar="MODEL", help="Only of this model.")]
-
 _COLUMNS = ("model", "item", "place", "state", "override", "movement", "value_per_week", "effort_days", "title")
-
-NO_PLAN = "no published report has a plan; 'toolkit run triage' makes one"
-"""Why there is nothing to list, to say a word of or to hand over."""
 
 
 class Listed(NamedTuple):
@@ -97,11 +92,9 @@ class Listed(NamedTuple):
 
 def list_(
     *,
-    model: Model = None,
+    model: OfModel = None,
     all_: Annotated[bool, typer.Option("--all", help="Also those that are done, dropped or gone.")] = False,
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", metavar="ISO", help="As known at this instant; now by default.")
-    ] = None,
+    as_of: KnownAt = None,
     as_json: AsJson = False,
 ) -> None:
     """List the items of the last plan: place, state, what somebody wants, what moved, value and effort."""
@@ -112,7 +105,11 @@ def list_(
     instant = datetime.now(UTC) if as_of is None else parse_instant(as_of, name="--as-of")
     workspace = open_workspace()
     with open_ledger(workspace.ledger, create=False) as ledger:
-        listed = _list(workspace, ledger, model=model, as_of=instant)
+        try:
+            histories, none = read_histories(workspace, ledger, model), ""
+        except Skipped as err:  # an empty list is no refusal
+            histories, none = [], str(err)
+    listed = _list(histories, as_of=instant)
     shown = [each for each in listed if all_ or each.is_there]
     if as_json:
         print_document({"as_of": format_instant(instant), "items": [each.to_dict() for each in shown]})
@@ -121,20 +118,39 @@ def list_(
     elif listed:
         print_text(f"no item: {len(listed)} are done, dropped or gone, --all lists them", to_stderr=True)
     else:
-        print_text(f"no item: {NO_PLAN}", to_stderr=True)
+        print_text(f"no item: {none or _why_none(histories, instant)}", to_stderr=True)
+
+
+def read_histories(workspace: Workspace, ledger: Ledger, model: str | None) -> list[PlanHistory]:
+    """The histories of one model or of all, by model, each with a plan at least.
+
+    Raises `UnknownNameError` for a model that there is not, and `Skipped` where there is no plan.
+    """
+    from toolkit.checks import check_in
+    from toolkit.triage.lifecycle.history import planned_models, read_history
+
+    models = planned_models(ledger)
+    if model is not None:
+        check_in(model, {*models, *workspace.keys("models")}, noun="model")
+    if not models:
+        raise Skipped("no published report has a plan; 'toolkit run triage' makes one")
+    if model is not None and model not in models:
+        raise Skipped(
+            f"no published report has a plan of model {model!r}, only of {', '.join(models)}; "
+            f"'toolkit run triage -p model={model}' makes one"
+        )
+    return [read_history(ledger, each) for each in models if model in {None, each}]
 
 
 def find_item(workspace: Workspace, ledger: Ledger, key: str, model: str | None) -> Listed:
     """The one item of this key that a plan ever had, with all that was ever said of it.
 
-    Raises `UnknownNameError` for one that none had, or that several models have, and `Skipped` where there is no plan.
+    Raises `UnknownNameError` for one that none had, or that several models have, and what `read_histories` does.
     """
     from toolkit.checks import check_in
     from toolkit.triage.lifecycle.history import EVER
 
-    listed = _list(workspace, ledger, model=model, as_of=EVER)
-    if not listed:
-        raise Skipped(NO_PLAN)
+    listed = _list(read_histories(workspace, ledger, model), as_of=EVER)
     check_in(key, {each.item.key for each in listed}, noun="item")
     found = [each for each in listed if each.item.key == key]
     if len(found) > 1:
@@ -143,23 +159,22 @@ def find_item(workspace: Workspace, ledger: Ledger, key: str, model: str | None)
     return found[0]
 
 
-def _list(workspace: Workspace, ledger: Ledger, *, model: str | None, as_of: datetime) -> list[Listed]:
-    """The items that plans had by an instant, of one model or of all; those of the last plan first, in its order."""
-    from toolkit.checks import check_in
-    from toolkit.triage.lifecycle.history import NOTHING_SAID, planned_models, read_history
+def _list(histories: Sequence[PlanHistory], *, as_of: datetime) -> list[Listed]:
+    """The items that plans had by an instant, model by model; those of the last plan first, in its order."""
+    from toolkit.triage.lifecycle.history import NOTHING_SAID
 
-    models = planned_models(ledger)
-    if model is not None:
-        check_in(model, {*models, *workspace.keys("models")}, noun="model")
-        models = [each for each in models if each == model]
     listed = []
-    for each in models:
-        history = read_history(ledger, each)
+    for history in histories:
         plans = [plan for plan in history.plans if plan.as_of <= as_of]
         standings = history.standings(as_of)
         for key, (plan, item) in _last_seen(plans).items():
             listed.append(Listed(history, plan, plans[-1], item, standings.get(key, NOTHING_SAID)))
     return listed
+
+
+def _why_none(histories: Sequence[PlanHistory], as_of: datetime) -> str:
+    first = min(history.plans[0].as_of for history in histories)
+    return f"the first plan is as of {first:%Y-%m-%d}" if as_of < first else "the plans have none"
 
 
 def _last_seen(plans: Sequence[ReviewedPlan]) -> dict[str, tuple[ReviewedPlan, PlannedItem]]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolkit.cli.backlog import Model, find_item
-from toolkit.cli.output import AsJson, print_document, print_text
+from toolkit.cli.backlog import find_item
+from toolkit.cli.output import AsJson, OfModel, print_document, print_text
 from toolkit.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ AsOf = Annotated[
 _PLACES = ("planned", "not-planned", "none")
 
 
-def start(item: Item, *, model: Model = None, reason: Reason = "", as_of: AsOf = None, as_json: AsJson = False) -> None:
+def start(
+    item: Item, *, model: OfModel = None, reason: Reason = "", as_of: AsOf = None, as_json: AsJson = False
+) -> None:
     """Say that somebody works on an item."""
     from toolkit.triage.lifecycle.history import STARTED
 
@@ -41,7 +43,7 @@ def done(
     value_per_week: Annotated[
         float | None, typer.Option(metavar="X", help="What it brings in a week, in the plan's unit.")
     ] = None,
-    model: Model = None,
+    model: OfModel = None,
     reason: Reason = "",
     as_of: AsOf = None,
     as_json: AsJson = False,
@@ -60,7 +62,7 @@ def done(
     _say(DONE, "done", item, model, as_of, payload, as_json=as_json)
 
 
-def drop(item: Item, *, reason: Reason, model: Model = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
+def drop(item: Item, *, reason: Reason, model: OfModel = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
     """Say that nobody will do an item, and why."""
     from toolkit.triage.lifecycle.history import DROPPED
 
@@ -69,7 +71,7 @@ def drop(item: Item, *, reason: Reason, model: Model = None, as_of: AsOf = None,
 
 
 def reopen(
-    item: Item, *, model: Model = None, reason: Reason = "", as_of: AsOf = None, as_json: AsJson = False
+    item: Item, *, model: OfModel = None, reason: Reason = "", as_of: AsOf = None, as_json: AsJson = False
 ) -> None:
     """Say that an item is open again: it was not done, or is wanted after all, or nobody works on it any more."""
     from toolkit.triage.lifecycle.history import REOPENED
@@ -84,7 +86,7 @@ def override(
     until: Annotated[
         str | None, typer.Option(metavar="DAY", help="The first day, UTC, on which it does not hold any more.")
     ] = None,
-    model: Model = None,
+    model: OfModel = None,
     reason: Reason = "",
     as_of: AsOf = None,
     as_json: AsJson = False,
@@ -126,11 +128,7 @@ def _say(
     with open_ledger(workspace.ledger) as ledger:
         found = find_item(workspace, ledger, key, model)
         history = found.history
-        instant = (
-            max([found.last.as_of, *(event.at for event in history.events if event.key == key)])
-            if as_of is None
-            else parse_instant(as_of, name="--as-of")
-        )
+        instant = history.holds_from(key) if as_of is None else parse_instant(as_of, name="--as-of")
         _check_follows(kind, found.name, key, history.standings(instant).get(key, NOTHING_SAID))
         if "until" in payload and parse_instant(payload["until"]) <= instant:
             raise ArgumentError(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolkit.cli.backlog import NO_PLAN
+from toolkit.cli.backlog import read_histories
 from toolkit.cli.output import AsJson, print_document, print_text
-from toolkit.errors import ArgumentError, Skipped, UnknownNameError
+from toolkit.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
     from toolkit.ledger import Ledger
@@ -74,7 +74,6 @@ def import_(
     """
     from toolkit.ledger import open_ledger
     from toolkit.triage.handed_back import find_changes, read_states, record_changes
-    from toolkit.triage.lifecycle.history import planned_models, read_history
     from toolkit.workspace import current_actor, open_workspace
 
     shown = "standard input" if file == "-" else file
@@ -82,10 +81,7 @@ def import_(
     given = read_states(_read(file), chosen, shown=shown)
     workspace = open_workspace()
     with open_ledger(workspace.ledger, create=not dry_run) as ledger:
-        histories = [read_history(ledger, each) for each in planned_models(ledger)]
-        if not histories:
-            raise Skipped(NO_PLAN)
-        changes = find_changes(given, histories)
+        changes = find_changes(given, read_histories(workspace, ledger, None))
         if not dry_run:
             record_changes(ledger, changes, current_actor())
     if as_json:
@@ -103,18 +99,12 @@ def _find_plan(
 ) -> tuple[PlanHistory, ReviewedPlan]:
     """The plan that was asked for, with the history of its model."""
     from toolkit.checks import check_in
-    from toolkit.triage.lifecycle.history import planned_models, read_history
     from toolkit.windows import parse_instant
 
     if report is not None and as_of is not None:
         raise ArgumentError("--report and --as-of both say which plan; give one of them")
-    models = planned_models(ledger)
-    if model is not None:
-        check_in(model, {*models, *workspace.keys("models")}, noun="model")
-        models = [each for each in models if each == model]
-    found = [(history, plan) for history in (read_history(ledger, each) for each in models) for plan in history.plans]
-    if not found:
-        raise Skipped(NO_PLAN)
+    histories = read_histories(workspace, ledger, model)
+    found = [(history, plan) for history in histories for plan in history.plans]
     if report is not None:
         check_in(report, [plan.report for _, plan in found], noun="report with a plan")
         found = [each for each in found if each[1].report == report]

@@ -15,6 +15,14 @@ from toolkit.errors import DefinitionError, NotReady, ToolkitError
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 """The option that every command has."""
 
+OfModel = Annotated[str | None, typer.Option("--model", metavar="MODEL", help="Only of this model.")]
+"""The option of commands whose items are of models."""
+
+KnownAt = Annotated[
+    str | None, typer.Option("--as-of", metavar="ISO", help="As known at this instant; now by default.")
+]
+"""The option of commands that list where things stand."""
+
 INTERRUPTED = 130
 """What a shell expects of a command that Ctrl-C ended: 128 and the signal's number."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from toolkit.cli.output import AsJson, print_document, print_table, print_text
+from toolkit.cli.output import AsJson, KnownAt, OfModel, print_document, print_table, print_text
 from toolkit.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from toolkit.workspace import Workspace
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="A signal, as 'toolkit signal list' shows it.")]
-Model = Annotated[str | None, typer.Option(metavar="MODEL", help="Only of this model.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the ledger.")]
 AsOf = Annotated[
     str | None,
@@ -56,11 +55,9 @@ class _Listed(NamedTuple):
 
 def list_(
     *,
-    model: Model = None,
+    model: OfModel = None,
     all_: Annotated[bool, typer.Option("--all", help="Also those that have recovered.")] = False,
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", metavar="ISO", help="As known at this instant; now by default.")
-    ] = None,
+    as_of: KnownAt = None,
     as_json: AsJson = False,
 ) -> None:
     """List the signals that published reports have seen: state, since when, how severe."""
@@ -85,7 +82,7 @@ def list_(
 
 
 def acknowledge(
-    key: Key, *, model: Model = None, reason: Reason = "", as_of: AsOf = None, as_json: AsJson = False
+    key: Key, *, model: OfModel = None, reason: Reason = "", as_of: AsOf = None, as_json: AsJson = False
 ) -> None:
     """Say that somebody knows of a signal: nobody is told of it again until it has recovered and come back."""
     from toolkit.signals.lifecycle.history import ACKNOWLEDGED
@@ -97,7 +94,7 @@ def mute(
     key: Key,
     *,
     until: Annotated[str, typer.Option(metavar="DAY", help="The first day, UTC, on which it counts again.")],
-    model: Model = None,
+    model: OfModel = None,
     reason: Reason = "",
     as_of: AsOf = None,
     as_json: AsJson = False,

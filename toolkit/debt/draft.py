@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from toolkit.checks import check_in
 from toolkit.debt.items import DEBT_FOLDER, DebtItem
 from toolkit.errors import ArgumentError
+from toolkit.signals.groups.grouping import FAULTS
 from toolkit.signals.lifecycle.record import load_reported
+from toolkit.signals.signal import kind_of
 from toolkit.triage import load_ideas, load_teams
 from toolkit.triage.drafts import Draft, ask, check_free, comment, draft_key, scalar
 from toolkit.workspace.definitions import validate
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from toolkit.triage import PlannedItem, ReviewedPlan, TeamDefinition
     from toolkit.workspace import Workspace
 
-_DATA_SIGNALS = frozenset({"absent_data", "drift", "missing", "mix", "schema", "unseen"})
+_DATA_SIGNALS = FAULTS | {"drift", "mix"}
 _KINDS = {
     "model": "model",
     "data": "data",
@@ -32,7 +34,6 @@ _KINDS = {
     "experiment": "process",
 }
 """What debt an idea's kind of work is on."""
-
 
 _NO_ROLES: Mapping[str, float] = {}
 
@@ -155,7 +156,7 @@ def _of_signal(workspace: Workspace, plan: ReviewedPlan, item: PlannedItem) -> _
         each for said in load_reported(workspace, plan.model) if said.report == plan.report for each in said.groups
     )
     group = next((each for each in groups if each.key == group_key), None)
-    kind = "data" if group_key.partition(":")[0] in _DATA_SIGNALS else "model"
+    kind = "data" if kind_of(group_key) in _DATA_SIGNALS else "model"
     if group is None:
         return _Known(kind, (), (), item.title)
     return _Known(kind, group.signals, (), ". ".join(filter(None, (group.title, group.hint))))

@@ -68,10 +68,11 @@ def draft_experiment(
     check_in(plan.model, workspace.keys("models"), noun="model")
     parts = _Parts(workspace, plan, item, owner, path)
     source = open_source(workspace)
+    clustered = "cluster_id" in source.columns("predictions")
     served = _find_served(source, parts.model, plan)
-    first = parts.text(served, _clustered(source), _Length(_FIRST_GUESS_DAYS, ""))
+    first = parts.text(served, clustered, _Length(_FIRST_GUESS_DAYS, ""))
     length = _find_length(_checked(workspace, path, first), source, plan)
-    text = parts.text(served, _clustered(source), length)
+    text = parts.text(served, clustered, length)
     _checked(workspace, path, text)
     return Draft(path, text)
 
@@ -209,10 +210,6 @@ def _analysis(clustered: bool) -> list[str]:
         "analysis: clustered",
         "cluster: cluster_id",
     ]
-
-
-def _clustered(source: Source) -> bool:
-    return "cluster_id" in source.columns("predictions")
 
 
 def _find_served(source: Source, model: ModelDefinition, plan: ReviewedPlan) -> _Served:

@@ -11,11 +11,10 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 
 from toolkit.digests import document_bytes
-from toolkit.display import format_interval, format_number
+from toolkit.display import format_instant_day
 from toolkit.stats.spreads import Spread
 from toolkit.triage.lifecycle.history import (
     CLOSED,
@@ -27,6 +26,7 @@ from toolkit.triage.lifecycle.history import (
     ReviewedPlan,
     subject_of,
 )
+from toolkit.triage.ranges import range_text
 from toolkit.windows import format_instant
 
 Format = Literal["csv", "json", "markdown"]
@@ -109,7 +109,7 @@ class HandedPlan:
 
     def _markdown(self) -> str:
         plan = self.plan
-        lines = [f"# Plan of model {_plain(plan.model)}, as of {_day(plan.as_of)}", "", _legend(plan)]
+        lines = [f"# Plan of model {_plain(plan.model)}, as of {format_instant_day(plan.as_of)}", "", _legend(plan)]
         for place, heading in _PLACES.items():
             items = [item for item in plan.items if item.place == place]
             if items:
@@ -122,8 +122,8 @@ class HandedPlan:
         box = "x" if row["state"] in CLOSED else " "
         told = [
             _plain(item.title),
-            f"effort {_range(item.effort_days, 'days')}" if item.effort_days else "effort not estimated",
-            f"value {_range(item.value_per_week, f'{_plain(item.unit)} a week')}"
+            f"effort {range_text(item.effort_days, unit='days')}" if item.effort_days else "effort not estimated",
+            f"value {range_text(item.value_per_week, unit=f'{_plain(item.unit)} a week')}"
             if item.value_per_week
             else "value not estimated",
             *([f"by {item.deadline}"] if item.deadline else []),
@@ -180,18 +180,9 @@ def _legend(plan: ReviewedPlan) -> str:
     )
 
 
-def _range(given: Spread, unit: str) -> str:
-    likely, ends = format_number("likely", given.likely), format_interval("range", given.low, given.high)
-    return f"{likely} {unit} ({ends})"
-
-
 def _ends(name: str, given: Spread | None) -> dict[str, float | None]:
     """A range as three numbers."""
     return {f"{name}_{end}": getattr(given, end) if given else None for end in ("low", "likely", "high")}
-
-
-def _day(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%d}" if instant.time().isoformat() == "00:00:00" else format_instant(instant)
 
 
 _NO_ITEM = PlannedItem(key="", title="", origin="", team="", place="")

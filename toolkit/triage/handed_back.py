@@ -18,16 +18,12 @@ from toolkit.checks import unknown_name_message
 from toolkit.errors import ArgumentError
 from toolkit.triage.hand_over import REALISED, Format, uncelled
 from toolkit.triage.lifecycle.history import (
-    DONE,
-    DROPPED,
     EVER,
     NOTHING_SAID,
-    REOPENED,
-    STARTED,
+    STATES,
     ItemEvent,
     ItemStanding,
     PlanHistory,
-    ReviewedPlan,
     subject_of,
 )
 
@@ -37,7 +33,7 @@ if TYPE_CHECKING:
     from toolkit.ledger import Ledger
     from toolkit.workspace import Actor
 
-STATES: Mapping[str, str] = {"open": REOPENED, "started": STARTED, "done": DONE, "dropped": DROPPED}
+_KINDS: Mapping[str, str] = {state: kind for kind, state in STATES.items()}
 """What an item may come back as, and the ledger's kind of it."""
 
 _BOX = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+\[([ xX])\]\s+(.*)")
@@ -122,8 +118,7 @@ def find_changes(given: Sequence[HandedBack], histories: Sequence[PlanHistory]) 
             continue
         history, key = known[each.id]
         standing = standings[history.model].get(key, NOTHING_SAID)
-        said = [event for event in history.events if event.key == key]
-        change, wrong = _change(each, standing, said, history.plans[-1])
+        change, wrong = _change(each, history, key, standing)
         changes += [change] if change else []
         problems += [f"{each.where}: {text}" for text in wrong]
     _complain(problems)
@@ -133,10 +128,9 @@ def find_changes(given: Sequence[HandedBack], histories: Sequence[PlanHistory]) 
 def record_changes(ledger: Ledger, changes: Sequence[Change], actor: Actor) -> None:
     """Append what is new. Raises `LedgerError`."""
     for change in changes:
-        model, _, key = change.id.partition("/")
         ledger.append(
             kind=change.kind,
-            subject=subject_of(model, key),
+            subject=change.id,
             payload=change.payload,
             actor=actor,
             effective_at=change.effective_at,
@@ -144,7 +138,7 @@ def record_changes(ledger: Ledger, changes: Sequence[Change], actor: Actor) -> N
 
 
 def _change(
-    given: HandedBack, standing: ItemStanding, events: Sequence[ItemEvent], plan: ReviewedPlan
+    given: HandedBack, history: PlanHistory, key: str, standing: ItemStanding
 ) -> tuple[Change | None, list[str]]:
     """What is new in the words on an item, and what is wrong with it; what they leave out stays as it was said."""
     same, closed = given.state == standing.state, standing.closed
@@ -154,7 +148,7 @@ def _change(
         "effort_days": closed.effort_days if closed else None,
         "value_per_week": closed.value_per_week if closed else None,
     }
-    left = _left_over(given.state, events)
+    left = _left_over(given.state, [event for event in history.events if event.key == key])
     new = {name: word for name, word in told.items() if word not in {None, "", said[name], *left[name]}}
     if same and not new:
         return None, []
@@ -162,17 +156,18 @@ def _change(
     payload = {
         name: word if isinstance(word, str) else repr(word) for name, word in words.items() if word not in {None, ""}
     }
+    plan = history.plans[-1]
     unit = plan.unit if "value_per_week" in new or closed is None else closed.unit
     if unit and "value_per_week" in payload:
         payload["unit"] = unit
-    since = max(plan.as_of, standing.since) if standing.since else plan.as_of
-    change = Change(given.id, STATES[given.state], standing.state, given.state, since, payload)
+    kind, since = _KINDS[given.state], history.holds_from(key)
+    change = Change(given.id, kind, standing.state, given.state, since, payload)
     return change, list(_find_wrong(given, new, change, plan.unit))
 
 
 def _left_over(state: str, events: Sequence[ItemEvent]) -> Mapping[str, set[object]]:
     """What was said of the item in other states: whoever changes the state may leave it behind the id."""
-    others = [event for event in events if event.kind in STATES.values() and event.kind != STATES[state]]
+    others = [event for event in events if event.kind in STATES and STATES[event.kind] != state]
     return {
         "reason": {_in_line(event.reason) for event in others},
         "effort_days": {event.effort_days for event in others},
@@ -195,8 +190,8 @@ def _read_line(where: str, fields: Mapping[str, Any], problems: list[str]) -> Ha
     texts = {name: str(fields.get(name) or "").strip() for name in ("id", "state", "realised_unit", "reason")}
     if not texts["id"]:
         problems.append(f"{where}: id is missing; it is what the export has there")
-    if texts["state"] not in STATES:
-        unknown = unknown_name_message(texts["state"], STATES, noun="state")
+    if texts["state"] not in _KINDS:
+        unknown = unknown_name_message(texts["state"], _KINDS, noun="state")
         problems.append(f"{where}: {unknown}")
     numbers = {}
     for name, check in zip(REALISED, (_is_effort, math.isfinite), strict=True):

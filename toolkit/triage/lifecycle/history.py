@@ -46,8 +46,10 @@ CLOSED: frozenset[ItemState] = frozenset({"done", "dropped"})
 EVER = datetime.max.replace(tzinfo=UTC)
 """An instant by which everything has been said."""
 
-_STATES: Mapping[str, ItemState] = {STARTED: "started", DONE: "done", DROPPED: "dropped", REOPENED: "open"}
-_BY_PEOPLE = (*_STATES, OVERRIDDEN, OVERRIDE_ENDED)
+STATES: Mapping[str, ItemState] = {STARTED: "started", DONE: "done", DROPPED: "dropped", REOPENED: "open"}
+"""By the ledger's kinds that change the state of an item, what it is then."""
+
+_BY_PEOPLE = (*STATES, OVERRIDDEN, OVERRIDE_ENDED)
 
 
 class ItemEvent(NamedTuple):
@@ -201,6 +203,13 @@ class PlanHistory:
                 found[event.key] = _after(found.get(event.key, NOTHING_SAID), event)
         return found
 
+    def holds_from(self, key: str) -> datetime:
+        """From when on a word on an item holds, unless it says so itself: the last plan, or what was last said of it.
+
+        There has to be a plan.
+        """
+        return max([self.plans[-1].as_of, *(event.at for event in self.events if event.key == key)])
+
     def plans_before(self, as_of: datetime) -> tuple[ReviewedPlan, ...]:
         """The plans of instants before `as_of`, oldest first; of several of one instant the last that was published."""
         return tuple({plan.as_of: plan for plan in self.plans if plan.as_of < as_of}.values())
@@ -212,7 +221,7 @@ def _after(before: ItemStanding, event: ItemEvent) -> ItemStanding:
     if event.kind == OVERRIDE_ENDED:
         return replace(before, override=None)
     closed = event if event.kind in {DONE, DROPPED} else None
-    return ItemStanding(_STATES[event.kind], event.at, event.by, event.reason, before.override, closed)
+    return ItemStanding(STATES[event.kind], event.at, event.by, event.reason, before.override, closed)
 
 
 def load_history(workspace: Workspace, *, model: str) -> PlanHistory:
