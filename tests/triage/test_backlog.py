@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 from made_signals import SCALE, arrange, calibration, drift, segment
-from triage.written_ideas import write_idea
+from triage.written_ideas import write_debt, write_idea
 
 from conftest import TEAMS
 from toolkit.data.models import LossValue
@@ -15,21 +15,11 @@ from toolkit.triage import Backlog, BacklogItem, Value, backlog
 from toolkit.workspace import Workspace
 
 PRICED = replace(SCALE, loss_value=LossValue(currency="EUR", low=1, likely=2, high=4))
-DEBT = """\
-key: old
-title: Something old
-kind: code
-owner: Bea
-team: flow
-description: It is old.
-opened_on: "2013-02-01"
-"""
 VALUE = Value(low=10, likely=20, high=40, unit="EUR")
 
 
 def debt_of(workspace: Workspace, more: str = "") -> tuple[BacklogItem, ...]:
-    (workspace.root / "debt").mkdir(exist_ok=True)
-    (workspace.root / "debt" / "old.yml").write_text(DEBT + more)
+    write_debt(workspace, more)
     return backlog_items(workspace, review(load_items(workspace), as_of="2013-05-01"), model="small")
 
 

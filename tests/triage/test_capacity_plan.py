@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 from made_signals import arrange
-from triage.written_ideas import write_idea
+from triage.written_ideas import write_estimated, write_idea
 
 from conftest import TEAMS
 from toolkit.errors import ArgumentError, Skipped
@@ -12,17 +13,7 @@ from toolkit.records import Correction
 from toolkit.triage import CapacityPlan, backlog, plan_capacity
 from toolkit.workspace import Workspace
 
-ESTIMATES = """\
-value_per_week: {{low: {low}, likely: {value}, high: {high}, unit: {unit}}}
-effort_days: {{low: {days}, likely: {days}, high: {days}}}
-"""
-
-
-def write(
-    workspace: Workspace, key: str, value: float, days: float, more: str = "", *, kind: str = "model", unit: str = "EUR"
-) -> None:
-    estimates = ESTIMATES.format(low=value / 2, value=value, high=value * 2, days=days, unit=unit)
-    write_idea(workspace, key, estimates + more, kind=kind, title=f"Do {key}")
+write = partial(write_estimated, times=2)
 
 
 def plan(workspace: Workspace, corrections: tuple[Correction, ...] = ()) -> CapacityPlan:

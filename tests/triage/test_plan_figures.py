@@ -6,22 +6,13 @@ from itertools import pairwise
 
 import pytest
 from made_signals import arrange
-from triage.written_ideas import write_idea
+from triage.written_ideas import write_estimated, write_idea
 
 from conftest import TEAMS
 from toolkit.display import Picture
 from toolkit.triage import backlog, plan_capacity
 from toolkit.triage.plan_figures import MOST_DRAWN
 from toolkit.workspace import Workspace
-
-ESTIMATES = """\
-value_per_week: {{low: {value}, likely: {value}, high: {value}, unit: EUR}}
-effort_days: {{low: {days}, likely: {days}, high: {days}}}
-"""
-
-
-def write(workspace: Workspace, key: str, value: float, days: float, more: str = "", *, kind: str = "model") -> None:
-    write_idea(workspace, key, ESTIMATES.format(value=value, days=days) + more, kind=kind, title=f"Do {key}")
 
 
 def draw(workspace: Workspace) -> Picture:
@@ -35,9 +26,9 @@ def height(drawn: Picture) -> int:
 
 def test_least_shares_are_said_where_they_end(workspace: Workspace) -> None:
     (workspace.root / "teams.yml").write_text(TEAMS + "    floors: {operation: 0.2, experiment: 0.4}\n")
-    write(workspace, "good", 90, 1)
-    write(workspace, "run", 20, 2, kind="operation")
-    write(workspace, "test", 10, 2, kind="experiment")
+    write_estimated(workspace, "good", 90, 1)
+    write_estimated(workspace, "run", 20, 2, kind="operation")
+    write_estimated(workspace, "test", 10, 2, kind="experiment")
     drawn = draw(workspace)
     assert drawn.name == "capacity_plan"
     assert drawn.alt.endswith(
@@ -49,8 +40,8 @@ def test_least_shares_are_said_where_they_end(workspace: Workspace) -> None:
 def test_each_role_has_a_bar(workspace: Workspace) -> None:
     roles = "    roles: {data scientist: 3, engineer: 2}\n    models:"
     (workspace.root / "teams.yml").write_text(TEAMS.replace("    models:", roles))
-    write(workspace, "both", 90, 2, "roles: {data scientist: 0.5, engineer: 0.5}\n")
-    write(workspace, "science", 20, 1, "roles: {data scientist: 1}\n")
+    write_estimated(workspace, "both", 90, 2, "roles: {data scientist: 0.5, engineer: 0.5}\n")
+    write_estimated(workspace, "science", 20, 1, "roles: {data scientist: 1}\n")
     assert draw(workspace).alt.endswith(
         "How the capacity is used: flow/data scientist 2 of 3 days (idea/both 1, idea/science 1); "
         "flow/engineer 1 of 2 days (idea/both 1)."
@@ -60,7 +51,7 @@ def test_each_role_has_a_bar(workspace: Workspace) -> None:
 @pytest.mark.slow
 def test_of_many_items_the_first_by_rank_are_drawn_and_it_says_so(workspace: Workspace) -> None:
     for at in range(MOST_DRAWN + 2):
-        write(workspace, f"idea{at:02}", 100 - at, 1)
+        write_estimated(workspace, f"idea{at:02}", 100 - at, 1)
     many = draw(workspace)
     assert "; 30 of 32 items are drawn, the first by rank." in many.alt
     assert ("30 idea/idea29 " in many.alt, "idea/idea30" in many.alt) == (True, False)
@@ -69,7 +60,7 @@ def test_of_many_items_the_first_by_rank_are_drawn_and_it_says_so(workspace: Wor
 def test_more_items_are_a_higher_picture_of_the_same_width(workspace: Workspace) -> None:
     found = []
     for at in range(3):
-        write(workspace, f"idea{at}", 10 + at, 1)
+        write_estimated(workspace, f"idea{at}", 10 + at, 1)
         found.append(draw(workspace))
     assert all(height(one) < height(more) for one, more in pairwise(found))
     assert len({drawn.png[16:20] for drawn in found}) == 1
@@ -86,5 +77,5 @@ def test_values_of_nothing_and_below_are_drawn_too(workspace: Workspace) -> None
 
 
 def test_the_same_plan_is_the_same_bytes(workspace: Workspace) -> None:
-    write(workspace, "good", 90, 1)
+    write_estimated(workspace, "good", 90, 1)
     assert draw(workspace).png == draw(workspace).png

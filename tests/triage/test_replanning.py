@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_signals import arrange, signal
-from triage.test_capacity_plan import write
 from triage.told_history import history, planned, review, wish, word
+from triage.written_ideas import write_estimated
 
 from toolkit.errors import ArgumentError
 from toolkit.records import Correction, to_document
@@ -17,6 +19,7 @@ from toolkit.triage.lifecycle.history import ItemEvent, ReviewedPlan
 from toolkit.triage.lifecycle.record import read_report
 from toolkit.workspace import Workspace
 
+write = partial(write_estimated, times=2)
 MUST = 'deadline: "2013-05-14"\nmust_do: true\n'
 
 

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from made_signals import arrange, calibration, drift
-from triage.written_ideas import write_idea
+from triage.written_ideas import write_debt, write_estimated, write_idea
 
 from conftest import TEAMS
 from toolkit.debt import backlog_items, load_items, review
@@ -19,29 +19,12 @@ from toolkit.workspace import Workspace
 ROLES = "    roles: {data scientist: 3, engineer: 2}\n"
 HALVES = "roles: {data scientist: 0.5, engineer: 0.5}\n"
 ONLY_SCIENCE, ONLY_ENGINEERING = "roles: {data scientist: 1}\n", "roles: {engineer: 1}\n"
-DEBT = """\
-key: old
-title: Something old
-kind: code
-owner: Bea
-team: flow
-description: It is old.
-opened_on: "2013-02-01"
-principal_days: {low: 1, likely: 2, high: 3}
-"""
+PRINCIPAL = "principal_days: {low: 1, likely: 2, high: 3}\n"
 
 
 def divide(workspace: Workspace, roles: str = ROLES) -> None:
     """The team of the workspace, with the 5 days that it has divided into roles."""
     (workspace.root / "teams.yml").write_text(TEAMS.replace("    models:", f"{roles}    models:"))
-
-
-def write(workspace: Workspace, key: str, value: float, days: float, more: str) -> None:
-    estimates = (
-        f"value_per_week: {{low: {value}, likely: {value}, high: {value}, unit: EUR}}\n"
-        f"effort_days: {{low: {days}, likely: {days}, high: {days}}}\n"
-    )
-    write_idea(workspace, key, estimates + more, title=f"Do {key}")
 
 
 def plan(workspace: Workspace) -> CapacityPlan:
@@ -102,8 +85,7 @@ def test_an_item_says_its_shares_by_role(workspace: Workspace, said: str, messag
     with pytest.raises(DefinitionError) as caught:
         load_ideas(workspace)
     assert str(caught.value) == f"ideas/a.yml:8: {message}"
-    (workspace.root / "debt").mkdir()
-    (workspace.root / "debt" / "old.yml").write_text(DEBT + said)
+    write_debt(workspace, PRINCIPAL + said)
     with pytest.raises(DefinitionError) as caught:
         load_items(workspace)
     assert str(caught.value) == f"debt/old.yml:9: {message}"
@@ -120,10 +102,9 @@ def test_a_team_without_roles_has_no_item_with_them(workspace: Workspace) -> Non
 
 def test_who_did_not_say_the_roles_is_asked_for_them(workspace: Workspace) -> None:
     divide(workspace)
-    write(workspace, "vague", 10, 1, "")
-    write(workspace, "clear", 10, 1, HALVES)
-    (workspace.root / "debt").mkdir()
-    (workspace.root / "debt" / "old.yml").write_text(DEBT + "interest_days_per_month: {low: 1, likely: 2, high: 3}\n")
+    write_estimated(workspace, "vague", 10, 1)
+    write_estimated(workspace, "clear", 10, 1, HALVES)
+    write_debt(workspace, PRINCIPAL + "interest_days_per_month: {low: 1, likely: 2, high: 3}\n")
     debt = backlog_items(workspace, review(load_items(workspace), as_of="2013-05-01"), model="small")
     found = backlog(workspace, arrange(calibration(350.0), drift("temp_f")), model="small", debt=debt)
     asked = {item.key: item.lacks["roles"] for item in found.items if "roles" in item.lacks}
@@ -147,7 +128,7 @@ def test_who_did_not_say_the_roles_is_asked_for_them(workspace: Workspace) -> No
 
 
 def test_teams_without_roles_hear_nothing_of_them(workspace: Workspace) -> None:
-    write(workspace, "plain", 10, 1, "")
+    write_estimated(workspace, "plain", 10, 1)
     found = backlog(workspace, arrange(), model="small")
     assert "roles" not in found.to_table()[0]
     assert not any("roles" in row.statistic or row.statistic.endswith("_share") for row in found.to_rows())
@@ -156,8 +137,8 @@ def test_teams_without_roles_hear_nothing_of_them(workspace: Workspace) -> None:
 
 def test_one_role_binds_where_the_team_as_a_whole_would_have_room(workspace: Workspace) -> None:
     for key, value in (("one", 50), ("two", 40), ("three", 30)):
-        write(workspace, key, value, 1.5, ONLY_ENGINEERING)
-    write(workspace, "study", 5, 2, ONLY_SCIENCE)
+        write_estimated(workspace, key, value, 1.5, ONLY_ENGINEERING)
+    write_estimated(workspace, "study", 5, 2, ONLY_SCIENCE)
     divide(workspace)
     found = plan(workspace)
     assert found.choice.chosen == ("idea/one", "idea/study")
@@ -178,7 +159,7 @@ def test_one_role_binds_where_the_team_as_a_whole_would_have_room(workspace: Wor
 
 def test_what_must_be_done_names_the_role_that_it_does_not_fit(workspace: Workspace) -> None:
     divide(workspace)
-    write(workspace, "law", 1, 3, 'roles: {engineer: 1}\ndeadline: "2013-05-14"\nmust_do: true\n')
+    write_estimated(workspace, "law", 1, 3, 'roles: {engineer: 1}\ndeadline: "2013-05-14"\nmust_do: true\n')
     with pytest.raises(ArgumentError) as caught:
         plan(workspace)
     assert str(caught.value) == (
@@ -189,7 +170,7 @@ def test_what_must_be_done_names_the_role_that_it_does_not_fit(workspace: Worksp
 
 def test_a_least_share_counts_the_days_of_all_roles(workspace: Workspace) -> None:
     divide(workspace, ROLES + "    floors: {model: 0.8}\n")
-    write(workspace, "both", 1, 4, HALVES)
+    write_estimated(workspace, "both", 1, 4, HALVES)
     found = plan(workspace)
     assert (found.choice.chosen, found.lowered) == (("idea/both",), "")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from made_signals import arrange, calibration
-from triage.written_ideas import write_idea
+from triage.written_ideas import write_debt, write_estimated, write_idea
 
 from conftest import TEAMS
 from toolkit.debt import load_items
 from toolkit.errors import DefinitionError
+from toolkit.signals import Signal
 from toolkit.triage import CapacityPlan, backlog, load_ideas, load_teams
 from toolkit.triage.planning import plan_capacity
 from toolkit.triage.scoring import rice, weighted, wsjf
@@ -17,7 +18,6 @@ from toolkit.workspace import Workspace
 
 RICE = "    scoring: {method: rice}\n"
 OWN = "    scoring: {method: weighted, weights: {users: 2, risk: -1}}\n"
-ESTIMATED = "value_per_week: {low: 10, likely: 10, high: 10, unit: EUR}\neffort_days: {low: 2, likely: 2, high: 2}\n"
 
 
 def choose(workspace: Workspace, scoring: str) -> None:
@@ -28,8 +28,8 @@ def points(reach: float, confidence: float = 0.5) -> str:
     return f"points: {{reach: {reach}, impact: 1, confidence: {confidence}, effort: 2}}\n"
 
 
-def plan(workspace: Workspace, *signals: object) -> CapacityPlan:
-    groups = arrange(*signals)  # type: ignore[arg-type]
+def plan(workspace: Workspace, *signals: Signal) -> CapacityPlan:
+    groups = arrange(*signals)
     return plan_capacity(workspace, backlog(workspace, groups, model="small"), model="small", as_of="2013-05-01")
 
 
@@ -40,10 +40,10 @@ def error(workspace: Workspace) -> str:
 
 
 def test_a_score_and_its_rank_stand_beside_the_plan_and_do_not_choose_it(workspace: Workspace) -> None:
-    write_idea(workspace, "little", ESTIMATED + points(10))
-    write_idea(workspace, "much", ESTIMATED + points(400))
+    write_estimated(workspace, "little", 10, 2, points(10))
+    write_estimated(workspace, "much", 10, 2, points(400))
     write_idea(workspace, "unknown", "points: {reach: 3}\n")
-    choose(workspace, "    scoring: {method: rice}\n")
+    choose(workspace, RICE)
     found = plan(workspace, calibration())
     scores = {line["item"]: line["score"] for line in found.to_table()}
     assert scores["idea/much"] == "100 (rice, 1.)"
@@ -89,9 +89,7 @@ def test_points_are_held_against_the_teams_scoring(workspace: Workspace) -> None
 
 
 def test_points_of_debt_too(workspace: Workspace) -> None:
-    (workspace.root / "debt").mkdir()
-    text = "key: old\ntitle: Old\nkind: code\nowner: Bea\nteam: flow\ndescription: It is old.\nopened_on: 2013-02-01\n"
-    (workspace.root / "debt" / "old.yml").write_text(text + "points: {reech: 3}\n")
+    write_debt(workspace, "points: {reech: 3}\n")
     choose(workspace, RICE)
     with pytest.raises(DefinitionError) as caught:
         load_items(workspace)
@@ -116,10 +114,10 @@ def test_weights_go_with_the_method(workspace: Workspace, scoring: str, said: st
 
 
 def test_what_comes_later_is_kept_apart(workspace: Workspace) -> None:
-    write_idea(workspace, "now", ESTIMATED)
+    write_estimated(workspace, "now", 10, 2)
     found = plan(workspace)
     assert "in the long term" not in found.text
-    write_idea(workspace, "learn", ESTIMATED, kind="experiment")
+    write_estimated(workspace, "learn", 10, 2, kind="experiment")
     found = plan(workspace)
     assert "worth 20 EUR a week of delay, 10 of it in the long term (debt, experiments)." in found.text
     rows = {row.statistic: row.value for row in found.to_rows() if row.key == "all"}

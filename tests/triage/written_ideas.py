@@ -1,4 +1,4 @@
-"""Ideas as they are written down, in a workspace of one model and one team."""
+"""Ideas and debt as they are written down, in a workspace of one model and one team."""
 
 from __future__ import annotations
 
@@ -15,6 +15,19 @@ owner: Ada
 team: flow
 model: small
 description: It should help.
+"""
+_ESTIMATES = """\
+value_per_week: {{low: {low}, likely: {value}, high: {high}, unit: {unit}}}
+effort_days: {{low: {days}, likely: {days}, high: {days}}}
+"""
+_DEBT = """\
+key: old
+title: Something old
+kind: code
+owner: Bea
+team: flow
+description: It is old.
+opened_on: "2013-02-01"
 """
 
 
@@ -38,3 +51,25 @@ def write_idea(
     """Write an idea down, with lines added."""
     (workspace.root / "ideas").mkdir(exist_ok=True)
     (workspace.root / "ideas" / f"{key}.yml").write_text(idea_text(key, kind=kind, title=title) + more)
+
+
+def write_estimated(
+    workspace: Workspace,
+    key: str,
+    value: float,
+    days: float,
+    more: str = "",
+    *,
+    kind: str = "model",
+    unit: str = "EUR",
+    times: float = 1,
+) -> None:
+    """Write an idea down whose effort is certain, and whose value may be so many times smaller or larger."""
+    estimates = _ESTIMATES.format(low=value / times, value=value, high=value * times, days=days, unit=unit)
+    write_idea(workspace, key, estimates + more, kind=kind, title=f"Do {key}")
+
+
+def write_debt(workspace: Workspace, more: str = "") -> None:
+    """Write the debt item old down, of seven lines that nobody has estimated, with lines added."""
+    (workspace.root / "debt").mkdir(exist_ok=True)
+    (workspace.root / "debt" / "old.yml").write_text(_DEBT + more)

@@ -8,7 +8,7 @@ from typing import Any
 
 from toolkit.archive.changes import KINDS, Row, RowChange, is_number
 from toolkit.archive.comparison import Comparison, Difference, Part
-from toolkit.display import format_interval, format_number
+from toolkit.display import format_interval, format_number, shortened
 
 NOT_THERE = "not there"
 ARROW = "→"
@@ -59,7 +59,7 @@ def short(value: Any) -> str:
         return f"{text[:_DIGEST_DIGITS]}…"
     if text == "":
         return "empty"
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return shortened(text, _LONGEST)
 
 
 def input_lines(comparison: Comparison) -> Iterator[tuple[str, str]]:

@@ -9,12 +9,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from toolkit.checks import unknown_name_message
 from toolkit.errors import DefinitionError
 from toolkit.triage import Range, load_teams
-from toolkit.triage.team_scores import point_problems
-from toolkit.triage.teams import RoleShares, unknown_roles
-from toolkit.workspace import Day, Definition, Problem, Workspace
+from toolkit.triage.teams import RoleShares, reference_problems
+from toolkit.workspace import Day, Definition, Workspace
 
 DEBT_FOLDER = "debt"
 
@@ -91,15 +89,9 @@ def load_items(workspace: Workspace) -> dict[str, DebtItem]:
     teams, models = load_teams(workspace), workspace.keys("models")
     errors: list[DefinitionError] = []
     for key, item in items.items():
-        problems = []
-        if item.team not in teams:
-            problems.append(Problem(["team"], f"team: {unknown_name_message(item.team, teams, noun='team')}"))
-        else:
-            problems += unknown_roles(item.team, teams[item.team], item.roles)
-            problems += point_problems(item.team, teams[item.team], item.points)
-        if item.model is not None and item.model not in models:
-            problems.append(Problem(["model"], f"model: {unknown_name_message(item.model, models, noun='model')}"))
-        if problems:
+        if problems := reference_problems(
+            teams, models, team=item.team, model=item.model, roles=item.roles, points=item.points
+        ):
             errors.append(workspace.error_in(f"{DEBT_FOLDER}/{key}.yml", problems))
     if errors:
         raise DefinitionError("\n".join(str(error) for error in errors), path=errors[0].path)

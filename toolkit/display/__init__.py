@@ -3,6 +3,7 @@
 from toolkit.display.numbers import format_count, format_instant_day, format_interval, format_number
 from toolkit.display.pictures import PALETTE, Picture, notice, picture
 from toolkit.display.tables import table_html
+from toolkit.display.texts import shortened
 
 __all__ = [
     "PALETTE",
@@ -13,5 +14,6 @@ __all__ = [
     "format_number",
     "notice",
     "picture",
+    "shortened",
     "table_html",
 ]

@@ -12,7 +12,6 @@ from toolkit.display.numbers import format_number
 _ONE_LINE = 28
 """Characters that a cell may have and still stay on one line, whatever the page's width."""
 
-
 _LONG = "min-width: 9em; overflow-wrap: anywhere;"
 """Of columns with longer cells: none is squeezed to a word a line, and a key without spaces breaks."""
 

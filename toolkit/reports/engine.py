@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from toolkit.display import shortened
 from toolkit.errors import TemplateError
 from toolkit.reports.jupyter import import_jupyter
 from toolkit.reports.limits import Limits
@@ -380,4 +381,4 @@ def first_line(source: str, most: int = 60) -> str:
     """The first line of a cell that says something, cut to `most` characters."""
     lines = [line.strip() for line in source.splitlines() if line.strip()]
     told = next((line for line in lines if not line.startswith("#")), lines[0] if lines else "")
-    return told if len(told) <= most else told[: most - 1] + "…"
+    return shortened(told, most)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from toolkit.archive.headline import find_headline
-from toolkit.display import format_number
+from toolkit.display import format_number, shortened
 from toolkit.signals.groups.harm import LEVELS, Level
 from toolkit.signals.lifecycle.record import ReportedGroup, ReportedSignals
 
@@ -83,4 +83,4 @@ def _say_report(reference: str, report_url: str | None) -> str:
 
 
 def _title(text: str) -> str:
-    return text if len(text) <= _LONGEST_TITLE else f"{text[: _LONGEST_TITLE - 1]}…"
+    return shortened(text, _LONGEST_TITLE)

@@ -12,12 +12,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple, get_args
 
 from typing_extensions import override
 
 from toolkit.display import Picture, format_number
-from toolkit.records import ResultRow, Shown, number_row
+from toolkit.records import ResultRow, Shown
 from toolkit.triage.backlog import BacklogItem, Horizon
 from toolkit.triage.corrections import Learned
 from toolkit.triage.item_reasons import ItemReason, flip_rows, not_explained
@@ -31,7 +32,7 @@ from toolkit.triage.programme_reasons import Price
 from toolkit.triage.programme_solver import Choice
 from toolkit.triage.ranges import RANGE_METHOD, range_row
 from toolkit.triage.shrinkage import ShrunkenQuantity
-from toolkit.triage.team_scores import TeamScore
+from toolkit.triage.team_scores import TeamScore, score_items
 from toolkit.triage.teams import TeamDefinition, resources_of
 from toolkit.windows import format_instant
 
@@ -72,7 +73,6 @@ class CapacityPlan(Shown):
     standings: what people said of items by then. movements: since the previous plan.
     learned: by what the estimates are corrected. override_prices: what each override that wants an item out costs.
     is_first: there is a history, and no plan in it before this one. shrunken: by how much estimates were.
-    scores: by item its team's own score, of teams that have one.
     """
 
     model: str
@@ -91,7 +91,11 @@ class CapacityPlan(Shown):
     override_prices: Mapping[str, float]
     is_first: bool
     shrunken: tuple[ShrunkenQuantity, ...]
-    scores: Mapping[str, TeamScore]
+
+    @cached_property
+    def scores(self) -> Mapping[str, TeamScore]:
+        """By item its team's own score, of teams that have one."""
+        return score_items(self.plannable.backlog.values(), self.teams)
 
     @property
     def ordered(self) -> list[Estimated]:
@@ -180,9 +184,10 @@ class CapacityPlan(Shown):
             for role, days in resources_of(key, team).items() if team.roles else ():
                 rows.append(ResultRow(role, "capacity_days", days, unit="days"))
                 rows.append(ResultRow(role, "used_days", self.choice.used_days[role], unit="days"))
-        for price in self.prices:
-            named = f"price_of_{price.kind}"
-            rows.append(number_row(price.value, price.reason, key=price.name, statistic=named, unit=unit))
+        rows += [
+            ResultRow(price.name, f"price_of_{price.kind}", price.value, unit=unit, reason=price.reason)
+            for price in self.prices
+        ]
         for key, cost in self.override_prices.items():
             rows.append(ResultRow(key, "price_of_override", cost, unit=unit))
         for learned in self.learned.corrections:

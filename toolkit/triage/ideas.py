@@ -10,8 +10,7 @@ from toolkit.checks import unknown_name_message
 from toolkit.errors import DefinitionError
 from toolkit.triage.dependencies import all_needed, find_circle
 from toolkit.triage.ranges import Value
-from toolkit.triage.team_scores import point_problems
-from toolkit.triage.teams import Effort, RoleShares, load_teams, unknown_roles
+from toolkit.triage.teams import Effort, RoleShares, load_teams, reference_problems
 from toolkit.workspace import Day, Definition, Problem, Workspace
 
 IDEAS_FOLDER = "ideas"
@@ -72,14 +71,9 @@ def load_ideas(workspace: Workspace) -> dict[str, IdeaDefinition]:
     teams, models = load_teams(workspace), workspace.keys("models")
     errors: list[DefinitionError] = []
     for key, idea in ideas.items():
-        problems = []
-        if idea.team not in teams:
-            problems.append(Problem(["team"], f"team: {unknown_name_message(idea.team, teams, noun='team')}"))
-        else:
-            problems += unknown_roles(idea.team, teams[idea.team], idea.roles)
-            problems += point_problems(idea.team, teams[idea.team], idea.points)
-        if idea.model not in models:
-            problems.append(Problem(["model"], f"model: {unknown_name_message(idea.model, models, noun='model')}"))
+        problems = reference_problems(
+            teams, models, team=idea.team, model=idea.model, roles=idea.roles, points=idea.points
+        )
         for name, others in (("depends_on", idea.depends_on), ("excludes", idea.excludes)):
             for index, other in enumerate(others):
                 if other not in ideas:

@@ -69,8 +69,6 @@ def explain(
     wished: with floors as the teams wish them. programme: with those that can be reached, of which `choice` is the best
         plan. ranks: by item, of those whose place is to be explained.
     """
-    if not ranks:
-        return {}
     last = len(choice.chosen)
     nearest = sorted(ranks, key=lambda key: (abs(ranks[key] - last), key))[: most_explained(len(ranks))]
     steps = max(1, _MOST_STEPS * ALL_EXPLAINED // max(len(ranks), ALL_EXPLAINED))

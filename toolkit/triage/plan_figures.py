@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from toolkit.display import PALETTE, Picture, format_number, picture
+from toolkit.display import PALETTE, Picture, format_number, picture, shortened
 from toolkit.stats import Spread
 from toolkit.triage.teams import resources_of
 
@@ -240,7 +240,7 @@ def _draw_capacity(axes: Axes, resources: Sequence[DrawnResource], numbers: Mapp
             # Above and below the bar by turns: they may stand close to each other.
             side, va = (-0.3, "bottom") if at % 2 == 0 else (0.3, "top")
             axes.text(ends, row + side, f"least {kind} ", ha="right", va=va, fontsize=7, color=LEAST)
-    axes.set_yticks(range(len(resources)), [_short(each.name) for each in resources])
+    axes.set_yticks(range(len(resources)), [shortened(each.name, _LONGEST) for each in resources])
     axes.set_ylim(len(resources) - 0.4, -0.6)
     axes.set(title="How the capacity is used", xlabel="person-days by item; the frame is the capacity")
     axes.grid(visible=False)
@@ -255,7 +255,9 @@ def _draw_ranks(axes: Axes, items: Sequence[DrawnItem], left_out: str) -> None:
             axes.axhspan(row - 0.5, row + 0.5, color="#e3e8ee", linewidth=0)
         axes.plot([each.best, each.worst], [row, row], color=_colour(each), alpha=0.5, linewidth=3)
         axes.plot(each.rank, row, "o", color=_colour(each), markersize=5)
-    axes.set_yticks(range(len(items)), [f"{_short(each.key)}  {each.number}" for each in items], fontsize=8)
+    axes.set_yticks(
+        range(len(items)), [f"{shortened(each.key, _LONGEST)}  {each.number}" for each in items], fontsize=8
+    )
     axes.set_ylim(len(items) - 0.5, -0.5)
     label = "rank: expected, and its range of 80 %; a change of shade is a new tier"
     axes.set(title="How sure the ranks are", xlabel=f"{label}\n{left_out}" if left_out else label)
@@ -265,10 +267,6 @@ def _draw_ranks(axes: Axes, items: Sequence[DrawnItem], left_out: str) -> None:
 
 def _colour(item: DrawnItem) -> str:
     return PLANNED if item.planned else WAITING
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def _is_wide(spreads: Sequence[Spread]) -> bool:

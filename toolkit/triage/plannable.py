@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from toolkit.errors import ArgumentError
@@ -19,8 +19,6 @@ from toolkit.triage.ranges import Range
 from toolkit.triage.teams import TeamDefinition
 
 _NOTHING = Spread(0.0, 0.0, 0.0)
-_NOBODY: Mapping[str, ItemStanding] = {}
-_NO_OVERRIDES: Mapping[str, ItemEvent] = {}
 
 
 @dataclass(frozen=True)
@@ -98,10 +96,9 @@ def sort_out(
     backlog: Sequence[BacklogItem],
     teams: Mapping[str, TeamDefinition],
     *,
-    today: date,
-    corrections: Sequence[Correction] = (),
-    standings: Mapping[str, ItemStanding] = _NOBODY,
-    overrides: Mapping[str, ItemEvent] = _NO_OVERRIDES,
+    as_of: datetime,
+    corrections: Sequence[Correction],
+    standings: Mapping[str, ItemStanding],
 ) -> Plannable:
     """Tell the items that can be planned from those that cannot.
 
@@ -110,10 +107,11 @@ def sort_out(
 
     Parameters
     ----------
-    today: the first day of the period. corrections: of the sources of estimates, applied where they are given.
-    standings: what people said of items: what is done or was dropped is not planned again. overrides: where they want
-        items on that day.
+    as_of: its day is the first of the period. corrections: of the sources of estimates, applied where they are given.
+    standings: what people said of items by then: what is done or was dropped is not planned again, and overrides hold.
     """
+    today = as_of.date()
+    overrides = {key: wish for key, each in standings.items() if (wish := each.override_at(as_of)) is not None}
     closed = {key: text for key, standing in standings.items() if (text := closing_text(standing))}
     done = {key for key in closed if standings[key].state == "done"}
     backlog = [_without_needs(item, done) for item in backlog]

@@ -28,7 +28,6 @@ from toolkit.triage.programme_reasons import CONSTRAINTS, Constraint, constraint
 from toolkit.triage.programme_solver import Choice, best_choice, lower_floors, solve
 from toolkit.triage.scoring import cost_of_delay_divided_by_duration
 from toolkit.triage.shrinkage import shrink_estimates
-from toolkit.triage.team_scores import score_items
 from toolkit.triage.teams import TeamDefinition, load_teams, resources_of
 from toolkit.windows import parse_instant
 from toolkit.workspace import Workspace
@@ -74,10 +73,9 @@ def plan_capacity(
     given = sort_out(
         backlog.items,
         teams,
-        today=instant.date(),
+        as_of=instant,
         corrections=learned.corrections,
         standings=standings,
-        overrides={key: wish for key, each in standings.items() if (wish := each.override_at(instant)) is not None},
     )
     plannable, shrunken = shrink_estimates(given)
     wished = _programme(plannable, teams)
@@ -108,7 +106,6 @@ def plan_capacity(
         override_prices=dict(_override_prices(plannable, teams, programme, choice)),
         is_first=history is not None and not told.plans_before(instant),
         shrunken=shrunken,
-        scores=score_items(backlog.items, teams),
     )
 
 

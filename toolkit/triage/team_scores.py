@@ -59,20 +59,19 @@ class TeamScore(NamedTuple):
 
     Attributes
     ----------
-    rank: among the items of the team that have a score, from 1; 0 without one.
+    rank: among the items of the team that have a score, from 1; None without one.
     """
 
     method: str
     value: float | None
-    rank: int
+    rank: int | None
     reason: str
 
     def to_rows(self, key: str) -> list[ResultRow]:
         """The score, and the rank by it."""
-        rank = None if self.value is None else self.rank
         return [
             number_row(self.value, self.reason, key=key, statistic="score", unit="points", method=self.method),
-            number_row(rank, self.reason, key=key, statistic="score_rank", method=self.method),
+            number_row(self.rank, self.reason, key=key, statistic="score_rank", method=self.method),
         ]
 
 
@@ -107,7 +106,7 @@ def score_items(items: Iterable[BacklogItem], teams: Mapping[str, TeamDefinition
         if missing:
             asked = "a signal has no points; write an idea that names it" if item.origin == "signal" else ""
             reason = asked or f"ask {item.owner}: points {', '.join(missing)} in {item.source}"
-            found[item.key] = TeamScore(scoring.method, None, 0, reason)
+            found[item.key] = TeamScore(scoring.method, None, None, reason)
         else:
             by_team.setdefault(item.team, {})[item.key] = scoring.score(item.points)
     for team, scores in by_team.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from toolkit.checks import unknown_name_message
 from toolkit.signals.signal import Kind
 from toolkit.triage.ranges import Range
-from toolkit.triage.team_scores import Scoring
+from toolkit.triage.team_scores import Scoring, point_problems
 from toolkit.workspace import Definition, Problem, Workspace
 
 TEAMS_FILE = "teams.yml"
@@ -105,7 +105,33 @@ def resources_of(key: str, team: TeamDefinition) -> dict[str, float]:
     return {f"{key}/{role}": days for role, days in team.roles.items()} or {key: team.capacity_days}
 
 
-def unknown_roles(key: str, team: TeamDefinition, roles: Mapping[str, float], *at: str) -> list[Problem]:
+def reference_problems(
+    teams: Mapping[str, TeamDefinition],
+    models: Collection[str],
+    *,
+    team: str,
+    model: str | None,
+    roles: Mapping[str, float],
+    points: Mapping[str, float],
+) -> list[Problem]:
+    """What is wrong with what a written item says of its team, the team's roles and scoring, and its model, if any."""
+    problems = []
+    if team not in teams:
+        problems.append(Problem(["team"], f"team: {unknown_name_message(team, teams, noun='team')}"))
+    else:
+        problems += _unknown_roles(team, teams[team], roles)
+        problems += point_problems(team, teams[team], points)
+    if model is not None and model not in models:
+        problems.append(Problem(["model"], f"model: {unknown_name_message(model, models, noun='model')}"))
+    return problems
+
+
+def missing_roles(team: TeamDefinition, roles: Mapping[str, float], asked: str) -> str:
+    """`asked`, where a team has roles and an effort is not said in them; else ""."""
+    return asked if team.roles and not roles else ""
+
+
+def _unknown_roles(key: str, team: TeamDefinition, roles: Mapping[str, float], *at: str) -> list[Problem]:
     """What is wrong with roles in which an effort is said, at some place of its file: the team does not have them."""
     if roles and not team.roles:
         days = f"{team.capacity_days:g} days"
@@ -117,11 +143,6 @@ def unknown_roles(key: str, team: TeamDefinition, roles: Mapping[str, float], *a
     ]
 
 
-def missing_roles(team: TeamDefinition, roles: Mapping[str, float], asked: str) -> str:
-    """`asked`, where a team has roles and an effort is not said in them; else ""."""
-    return asked if team.roles and not roles else ""
-
-
 def _role_problems(key: str, team: TeamDefinition) -> list[Problem]:
     at, problems = ["teams", key], []
     if "/" in key:
@@ -131,5 +152,5 @@ def _role_problems(key: str, team: TeamDefinition) -> list[Problem]:
         text = f"roles: they add up to {together:g} days, and capacity_days is {team.capacity_days:g}; make them agree"
         problems.append(Problem([*at, "roles"], text))
     for kind, estimate in team.estimates.items():
-        problems += unknown_roles(key, team, estimate.roles, *at, "estimates", kind)
+        problems += _unknown_roles(key, team, estimate.roles, *at, "estimates", kind)
     return problems

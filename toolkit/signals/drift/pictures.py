@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from toolkit.display import PALETTE, Picture, picture
+from toolkit.display import PALETTE, Picture, picture, shortened
 from toolkit.signals.drift.findings import DRIFT_FLOOR
 from toolkit.signals.drift.judging import ColumnDrift
 from toolkit.signals.drift.references import REFERENCE_WORDS
@@ -182,7 +182,7 @@ def _bars(axes: Any, reference: ColumnCounts, current: ColumnCounts) -> None:
     for line, place in enumerate(reversed(chosen)):
         axes.barh(line + 0.2, then[place] / reference.n, height=0.38, color=_THEN)
         axes.barh(line - 0.2, now[place] / current.n, height=0.38, color=_NOW)
-    axes.set_yticks(range(len(chosen)), [_short(names[place]) for place in reversed(chosen)])
+    axes.set_yticks(range(len(chosen)), [shortened(names[place], 12) for place in reversed(chosen)])
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
     axes.locator_params(axis="x", nbins=4)
     axes.grid(axis="x")
@@ -196,7 +196,3 @@ def _handles() -> list[Any]:
         Line2D([], [], color=_THEN, linewidth=3, label="reference"),
         Line2D([], [], color=_NOW, linewidth=1.5, label="now"),
     ]
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 12 else f"{name[:11]}…"

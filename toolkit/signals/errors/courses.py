@@ -10,6 +10,7 @@ from typing import Literal
 
 from toolkit import stats
 from toolkit.digests import digest_value
+from toolkit.display import shortened
 from toolkit.metrics.error_texts import ErrorText, ErrorTexts, masked_parts, shorten_text
 from toolkit.metrics.marks import Mark
 from toolkit.privacy import mask_personal_data, too_small
@@ -74,9 +75,7 @@ class RecurringError:
         """The beginning of the message, or what stands for it."""
         if self.fingerprint is None:
             return f"{self.key} ({self.reason})"
-        return (
-            self.fingerprint if len(self.fingerprint) <= _LONGEST_NAME else f"{self.fingerprint[: _LONGEST_NAME - 1]}…"
-        )
+        return shortened(self.fingerprint, _LONGEST_NAME)
 
     @property
     def since(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from toolkit.display import PALETTE, Picture, picture
+from toolkit.display import PALETTE, Picture, picture, shortened
 from toolkit.metrics.marks import Mark
 from toolkit.windows import Window
 
@@ -68,12 +68,8 @@ def _draw(
         axes.set_ylim(0, max([*shares, 1e-9]) * 1.15)
         axes.yaxis.set_major_locator(MaxNLocator(2))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.set_title(_shortened(course.name), fontsize=8, fontweight="normal")
+        axes.set_title(shortened(course.name, _LONGEST_TITLE), fontsize=8, fontweight="normal")
     panels[-1].set_xlim(min([*days, window.start.date()]), max([*days, window.end.date()]) + timedelta(days=1))
     figure.autofmt_xdate()
     label = "share of the day's requests (shaded: the window; red: a signal"
     figure.supxlabel(f"{label}{'; dashed: deployments' if deployments else ''})", fontsize=9)
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST_TITLE else f"{name[: _LONGEST_TITLE - 1]}…"

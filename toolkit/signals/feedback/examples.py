@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from toolkit.display import shortened
 from toolkit.metrics.feedback_counts import SEPARATORS, Example
 from toolkit.privacy import KINDS, mask_personal_data
 
@@ -46,7 +47,7 @@ def _show(example: Example, terms: frozenset[str]) -> ShownExample:
     shown = mask_rare_words(masked.text, terms)
     if not any(character.isalpha() for character in shown):
         return ShownExample(category, None, "suppressed: none of its words is used by enough users")
-    return ShownExample(category, shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…", "")
+    return ShownExample(category, shortened(shown, _LONGEST), "")
 
 
 def mask_rare_words(text: str, terms: Collection[str]) -> str:

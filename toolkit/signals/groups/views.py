@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from toolkit.display import PALETTE, Picture, format_number, picture
+from toolkit.display import PALETTE, Picture, format_number, picture, shortened
 from toolkit.signals.groups.harm import HIGH_FROM, MEDIUM_FROM, Level
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def draw_groups(groups: Sequence[SignalGroup]) -> tuple[Picture, ...]:
     return (picture(lambda figure: _draw(figure, groups), name="harm_and_drift", alt=alt, height_inches=3.8),)
 
 
-def _levels(groups: Sequence[SignalGroup]) -> dict[int, int]:
-    """By rank how high a name stands: of those that lie side by side at 0, neighbours on one of three levels."""
+def _name_heights(groups: Sequence[SignalGroup]) -> dict[int, int]:
+    """By rank how high a name stands: of those that lie side by side at 0, neighbours at one of three heights."""
     ground = [rank for rank, group in enumerate(groups, start=1) if group.severity == 0]
     ground.sort(key=lambda rank: groups[rank - 1].times_threshold)
     return {rank: at % 3 for at, rank in enumerate(ground)}
@@ -45,14 +45,14 @@ def _draw(figure: Any, groups: Sequence[SignalGroup]) -> None:
     for level, low in (("medium", MEDIUM_FROM), ("high", HIGH_FROM)):
         axes.axhline(low, color=PALETTE[5], linewidth=0.8, linestyle="--")
         axes.text(0.995, low, level, transform=axes.get_yaxis_transform(), ha="right", va="bottom", color=PALETTE[4])
-    levels = _levels(groups)
+    heights = _name_heights(groups)
     for rank, group in reversed(list(enumerate(groups, start=1))):
         colour = LEVEL_COLOURS[group.level]
         filled = "none" if group.harm.tolerances is None else colour
         moved, severity = group.times_threshold, group.severity
         axes.plot(moved, severity, "o", color=colour, markerfacecolor=filled, markersize=7, clip_on=False)
-        name = f"{rank} {_shortened(group.signals[0].name)}" if rank <= _NAMED else f"{rank}"
-        above = 4 + 10 * levels.get(rank, 0)
+        name = f"{rank} {shortened(group.signals[0].name, 28)}" if rank <= _NAMED else f"{rank}"
+        above = 4 + 10 * heights.get(rank, 0)
         axes.annotate(name, (moved, severity), xytext=(6, above), textcoords="offset points", fontsize=8)
     axes.set_xscale("symlog", linthresh=1)
     axes.set_yscale("symlog", linthresh=0.1)
@@ -73,7 +73,3 @@ def _label(axis: Any, ticks: Sequence[float], put: Any, limit: float) -> None:
     shown = [tick for tick in ticks if tick <= limit]
     put(shown, [f"{tick:g}" for tick in shown])
     axis.set_minor_locator(NullLocator())
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= 28 else f"{name[:27]}…"
