@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from toolkit import stats
@@ -17,6 +17,7 @@ VALUES = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50)
 
 
 @given(VALUES, VALUES, st.floats(0.01, 0.99))
+@example([0.0], [-0.0], 0.5)
 def test_a_cap_is_the_quantile_of_all_and_touches_nothing_below(a: list[float], b: list[float], share: float) -> None:
     import pandas as pd
 

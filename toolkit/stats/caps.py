@@ -55,7 +55,7 @@ def pooled_cap(*groups: ArrayLike, share: float = 0.99) -> Cap:
     values = np.concatenate(arrays) if arrays else np.empty(0)
     if not values.size:
         return Cap(None, share, 0, 0, CAP_METHOD, "absent", "no cap: no values")
-    cap, smallest = float(np.quantile(values, share)), float(values.min())
+    cap, smallest = float(np.quantile(values, share)), float(values.min()) + 0.0  # never -0
     capped = int(np.count_nonzero(values > cap))
     if cap > smallest:
         return Cap(cap, share, capped, values.size, CAP_METHOD, "ok", "")
