@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from toolkit.data.contracts import CONTRACTS
-from toolkit.data.facts import day_of
+from toolkit.data.instants import date_of, days_as_text, seconds_between
 from toolkit.data.parts import Part
 from toolkit.data.rules import check_columns
 from toolkit.data.source import Source
@@ -91,7 +91,7 @@ def count_days(
     """
     import ibis
 
-    rows = predictions.mutate(day=day_of(predictions.occurred_at))
+    rows = predictions.mutate(day=date_of(predictions.occurred_at))
     measures: dict[str, Any] = {"rows": rows.count()}
     if RECEIVED in rows.columns:
         limit = rows.occurred_at + ibis.interval(microseconds=round(late_after_s * 1e6))
@@ -110,7 +110,7 @@ def count_days(
         tables.append(_out_of_order(rows))
     found: dict[str, dict[str, int]] = {}
     for table in tables:
-        for row in source.execute(table, reading="predictions").to_dict("records"):
+        for row in source.execute(days_as_text(table), reading="predictions").to_dict("records"):
             day = found.setdefault(str(row.pop("day")), {})
             day.update({name: int(value) for name, value in row.items()})
     return {day: DayCounts(day, **counts) for day, counts in sorted(found.items())}
@@ -135,7 +135,7 @@ def _out_of_order(rows: ir.Table) -> ir.Table:
 
     rows = rows.filter(rows[RECEIVED].notnull())
     steps = rows.group_by(RECEIVED).aggregate(newest=rows.occurred_at.max())
-    before = ibis.window(group_by=day_of(steps[RECEIVED]), order_by=RECEIVED, preceding=(None, 1), following=None)
+    before = ibis.window(group_by=date_of(steps[RECEIVED]), order_by=RECEIVED, preceding=(None, 1), following=None)
     steps = steps.select(received=steps[RECEIVED], newest_before=steps.newest.max().over(before))
     placed = rows.join(steps, rows[RECEIVED] == steps.received)
     return placed.group_by("day").aggregate(out_of_order=_count(placed.occurred_at < placed.newest_before))
@@ -143,7 +143,7 @@ def _out_of_order(rows: ir.Table) -> ir.Table:
 
 @dataclass(frozen=True)
 class Delays:
-    """How long rows took from when they occurred to when they were received, in seconds to the millisecond."""
+    """How long rows took from when they occurred to when they were received, in seconds."""
 
     rows: int
     median_s: float
@@ -154,7 +154,7 @@ class Delays:
 def measure_delays(source: Source, predictions: ir.Table) -> Delays | None:
     """The delays of the rows that say when they were received; None when none does."""
     rows = predictions.filter(predictions[RECEIVED].notnull())
-    delay = _seconds_between(rows.occurred_at, rows[RECEIVED])
+    delay = seconds_between(rows.occurred_at, rows[RECEIVED])
     row = source.execute(
         rows.aggregate(
             rows=rows.count(), median_s=delay.quantile(0.5), p95_s=delay.quantile(0.95), longest_s=delay.max()
@@ -164,13 +164,6 @@ def measure_delays(source: Source, predictions: ir.Table) -> Delays | None:
     if not row["rows"]:
         return None
     return Delays(int(row["rows"]), *(float(row[name]) for name in ("median_s", "p95_s", "longest_s")))
-
-
-def _seconds_between(first: Any, second: Any) -> Any:
-    """To the millisecond, on every engine: the epoch's seconds of one engine have a fraction, of another none."""
-    whole_s = [instant.truncate("s").epoch_seconds().cast("int64") for instant in (first, second)]
-    rest_ms = [instant.millisecond().cast("int64") for instant in (first, second)]
-    return (whole_s[1] - whole_s[0]).cast("float64") + (rest_ms[1] - rest_ms[0]).cast("float64") / 1e3
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from toolkit.data.functions import seconds_of
+from toolkit.data.instants import date_of, days_as_text
 from toolkit.data.rules import Rule, any_broken
 from toolkit.digests import digest_value
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pandas as pd
-
-_WEEK_S = 7 * 86_400
 
 UNDATED = ""
 """The day of rows without a time: they belong to no window, and are counted all the same."""
@@ -126,16 +123,6 @@ def _sums(counts: Iterable[tuple[tuple[str, int], ...]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def day_of(instants: Any) -> Any:
-    """The UTC day of each instant as ISO text, on every engine; missing where the instant is."""
-    return instants.truncate("D").cast("date").cast("string")
-
-
-def week_of(instants: Any, start: datetime, engine: str) -> Any:
-    """The number of each instant's week, from `start` on: 0 for the seven days that begin there."""
-    return ((seconds_of(instants, engine) - start.timestamp()) / _WEEK_S).floor().cast("int64")
-
-
 def facts_query(
     table: ir.Table,
     rules: Sequence[Rule],
@@ -146,7 +133,7 @@ def facts_query(
     by: Sequence[str] = (),
 ) -> ir.Table:
     """One row per day (and `by`): rows, hash_sum, bad, rule_<i> and nan_<i>; day is missing for rows without a time."""
-    return table.group_by(*by, day=day_of(table[time])).aggregate(
+    days = table.group_by(*by, day=date_of(table[time])).aggregate(
         rows=table.count(),
         hash_sum=row_hash.sum(),
         bad=any_broken(rules).cast("int64").sum(),
@@ -156,6 +143,7 @@ def facts_query(
             for index, name in enumerate(floating)
         },
     )
+    return days_as_text(days)
 
 
 def read_facts(frame: pd.DataFrame, rules: Sequence[Rule], floating: Sequence[str]) -> list[DayFacts]:

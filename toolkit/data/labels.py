@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from toolkit.data.facts import day_of
+from toolkit.data.instants import date_of, days_as_text
 from toolkit.digests import digest_value
 
 if TYPE_CHECKING:
@@ -173,26 +173,24 @@ def _measure(
     """The cells of some arrival days, by arrival day; one query."""
     predictions = source.read("predictions", columns, as_of=as_of, start=window.start, end=window.end)
     made = predictions.filter(predictions.model == model).select(
-        "request_id", "occurred_at", request_day=day_of(predictions.occurred_at)
+        "request_id", "occurred_at", request_day=date_of(predictions.occurred_at)
     )
     outcomes = source.read("outcomes", [LABEL], as_of=as_of, start=window.start)
     outcomes = outcomes.mutate(
-        arrival_day=day_of(outcomes.observed_at),
+        arrival_day=date_of(outcomes.observed_at),
         row_hash=source.row_hash("outcomes", outcomes, ["request_id", "observed_at", LABEL]),
     )
     if not every:
-        outcomes = outcomes.filter(outcomes.arrival_day.isin(list(days)))
+        outcomes = outcomes.filter(outcomes.arrival_day.isin([date.fromisoformat(day) for day in days]))
     pairs = made.join(outcomes, "request_id")
-    cells = source.execute(
-        pairs.group_by("arrival_day", "request_day").aggregate(
-            rows=pairs.count(),
-            hash_sum=pairs.row_hash.sum(),
-            early=(pairs.observed_at < pairs.occurred_at).cast("int64").sum(),
-        ),
-        reading="predictions and outcomes",
+    cells = pairs.group_by("arrival_day", "request_day").aggregate(
+        rows=pairs.count(),
+        hash_sum=pairs.row_hash.sum(),
+        early=(pairs.observed_at < pairs.occurred_at).cast("int64").sum(),
     )
+    counted = source.execute(days_as_text(cells, "arrival_day", "request_day"), reading="predictions and outcomes")
     found: dict[str, list[list[Any]]] = {day: [] for day in days}
-    for row in cells.to_dict("records"):
+    for row in counted.to_dict("records"):
         arrival, request = str(row["arrival_day"]), str(row["request_day"])
         found[arrival].append([arrival, request, int(row["rows"]), int(row["hash_sum"]), int(row["early"])])
     return found

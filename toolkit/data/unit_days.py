@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from toolkit.checks import check_in
 from toolkit.data.cache import Cache
 from toolkit.data.days import day_runs, window_of_days
+from toolkit.data.instants import date_of
 from toolkit.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class UnitDays:
         rows = rows.select(
             self.unit,
             *self.keys,
-            day=rows[self.time].truncate("D").cast("date"),
+            day=date_of(rows[self.time]),
             **{name: _number(rows[name]) for name in (*self.measures, *self.lows)},
         )
         sums = {"events": rows.count(), **{name: rows[name].sum().fill_null(0.0) for name in self.measures}}

@@ -7,7 +7,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.experiments.measurement import MISSING, READING, Measurement
+from toolkit.data.instants import date_of
+from toolkit.experiments.measurement import READING, Measurement
+from toolkit.metrics.kinds import MISSING
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -47,7 +49,7 @@ def exposed_units(measurement: Measurement) -> ir.Table:
         exposed_at=events.exposed_at.min(),
         exposures=events.count(),
     )
-    return units.mutate(exposure_day=units.exposed_at.truncate("D").cast("date"))
+    return units.mutate(exposure_day=date_of(units.exposed_at))
 
 
 def other_experiments(measurement: Measurement) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from toolkit.display import PALETTE, Picture, format_number, picture
 from toolkit.errors import Skipped
 from toolkit.experiments.changes import change_axis, format_change, format_change_interval, signed_change
 from toolkit.experiments.estimates import Comparison
-from toolkit.metrics.moment_sums import MISSING
+from toolkit.metrics.kinds import MISSING
 from toolkit.records import ResultRow, Shown, Value, estimate_row
 from toolkit.windows import Window
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.data import LABEL, Source, load_model
 from toolkit.data.functions import seconds_of
+from toolkit.data.instants import date_of
 from toolkit.data.unit_days import DayOfEvents, UnitDays
 from toolkit.digests import digest_value
 from toolkit.errors import DefinitionError
@@ -23,7 +24,7 @@ from toolkit.experiments.holdout import period_days
 from toolkit.experiments.promises import DEFAULT_PAST_DAYS
 from toolkit.metrics import MetricDefinition, RatioKind, load_metrics
 from toolkit.metrics.daily import Wanted
-from toolkit.metrics.kinds import number, truth
+from toolkit.metrics.kinds import number, segment_value, truth
 from toolkit.metrics.needs import addends, columns_needed, label_outside
 from toolkit.metrics.quantiles import Quantile
 from toolkit.metrics.query import Population, Question
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Of what is kept about an experiment; another one makes other digests, so that nothing old is read."""
-
-MISSING = "missing"
-"""The value of a segment of requests that have none, and of units without a request."""
 
 READING = "predictions, outcomes and exposures"
 
@@ -252,7 +250,7 @@ class Measurement:
         if self.plan.eligible:
             keys["eligible"] = truth(rows, self.plan.eligible).fill_null(False)
         for name, column in self.segment_columns.items():
-            keys[column] = rows[name].cast("string").fill_null(MISSING)
+            keys[column] = segment_value(rows[name])
         first_s = seconds_of(rows.occurred_at, rows.get_backend().name)
         return rows.select("unit_id", "occurred_at", "version", "after", first_s=first_s, **keys, **measures)
 
@@ -264,7 +262,7 @@ class Measurement:
         if not (run.overlaps(self.window) and self.exposure_days):
             return rows.mutate(after=ibis.literal(False))
         met = met.filter(met.exposed_at >= run.start, met.exposed_at < run.end)
-        met = met.mutate(day=met.exposed_at.date().cast("string"))
+        met = met.mutate(day=date_of(met.exposed_at))
         first = met.group_by("unit_id", "day").aggregate(met_at=met.exposed_at.min())
         joined = rows.left_join(first, ["unit_id", "day"])
         return joined.mutate(after=(joined.occurred_at >= joined.met_at).fill_null(False))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.data import Source, load_model
+from toolkit.data.instants import day_of
 from toolkit.experiments.exposures import SAMPLE_UNITS, lay
 from toolkit.experiments.telemetry_counts import (
     Asked,
@@ -337,7 +338,7 @@ def _overlaps(asked: Asked, units: ir.Table) -> tuple[Overlap, ...]:
     if not int(asked.source.execute(events.aggregate(rows=events.count()), reading="exposures")["rows"].iloc[0]):
         return ()
     days = events.group_by("experiment").aggregate(
-        first_day=events.exposed_at.min().date().cast("string"), last_day=events.exposed_at.max().date().cast("string")
+        first_day=day_of(events.exposed_at.min()), last_day=day_of(events.exposed_at.max())
     )
     others = events.group_by("experiment", "unit_id").aggregate(
         other_variants=events.variant.nunique(), other_variant=events.variant.min()
@@ -361,7 +362,7 @@ def _deployments(asked: Asked) -> tuple[Deployment, ...]:
     window = asked.window
     events = asked.source.read("deployments", [], as_of=asked.as_of, start=window.start, end=window.end)
     events = events.filter(events.model == asked.plan.model)
-    events = events.select(day=events.occurred_at.date().cast("string"), version=events.version, kind=events.kind)
+    events = events.select(day=day_of(events.occurred_at), version=events.version, kind=events.kind)
     frame = asked.source.execute(events.distinct(), reading="deployments")
     return tuple(sorted(Deployment(*map(str, row)) for row in frame.itertuples(index=False)))
 
@@ -370,7 +371,7 @@ def _sample(asked: Asked, units: ir.Table) -> tuple[Assigned, ...]:
     """The first units in one variant, in the order of the hash of their ids that the engine makes."""
     single = units.filter((units.variants == 1) & units.variant.isin(list(asked.plan.variants)))
     place = asked.source.row_hash("exposures", single, ["unit_id"])
-    rows = single.select("unit_id", "variant", day=single.exposed_at.date().cast("string"), place=place)
+    rows = single.select("unit_id", "variant", day=day_of(single.exposed_at), place=place)
     rows = rows.order_by("place", "unit_id").limit(SAMPLE_UNITS).drop("place")
     frame = asked.source.execute(rows, reading="exposures")
     return tuple(Assigned(*map(str, row)) for row in frame.itertuples(index=False))

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.data import Source
+from toolkit.data.instants import clock_of, day_of
 from toolkit.data.labels import latest_labels
-from toolkit.metrics.kinds import truth
+from toolkit.metrics.kinds import segment_value, truth
 from toolkit.metrics.needs import with_scalars
 from toolkit.metrics.segments import SegmentDefinition
 from toolkit.windows import Window
@@ -104,9 +105,9 @@ def unit_days(asked: Asked, units: ir.Table, requests: ir.Table) -> ir.Table:
 
     rows = requests.left_join(units.select("unit_id", "variant", "exposed_at"), "unit_id").drop("unit_id_right")
     own = rows.version == ibis.cases(*((rows.variant == k, v.version) for k, v in asked.plan.variants.items()))
-    lag_s = rows.occurred_at.epoch_seconds().cast("int64") - rows.exposed_at.epoch_seconds().cast("int64")
+    lag_s = _whole_seconds(rows.occurred_at) - _whole_seconds(rows.exposed_at)
     after = (rows.occurred_at >= rows.exposed_at).fill_null(False)
-    rows = rows.mutate(own=own.fill_null(False), after=after, lag_s=lag_s, day=rows.occurred_at.date().cast("string"))
+    rows = rows.mutate(own=own.fill_null(False), after=after, lag_s=lag_s, day=day_of(rows.occurred_at))
     own, after, labelled = rows.own, rows.after, rows.label.notnull()
     counts = own & after
     answered = counts & ~rows.error
@@ -221,8 +222,8 @@ def _single_tallies(asked: Asked, rows: ir.Table) -> list[ir.Table]:
     import ibis
 
     kinds: dict[str, Any] = {
-        "day": rows.exposed_at.date().cast("string"),
-        "hour": rows.exposed_at.hour().cast("string"),
+        "day": day_of(rows.exposed_at),
+        "hour": clock_of(rows.exposed_at).hour().cast("string"),
         "activity": rows.activity,
         "lag": rows.lag,
     }
@@ -250,11 +251,11 @@ def _switch_tallies(rows: ir.Table) -> list[ir.Table]:
     """Units seen in more than one variant, by the variant seen first."""
     import ibis
 
-    gap_s = rows.switched_at.epoch_seconds().cast("int64") - rows.exposed_at.epoch_seconds().cast("int64")
+    gap_s = _whole_seconds(rows.switched_at) - _whole_seconds(rows.exposed_at)
     kinds: dict[str, Any] = {
         "switch": rows.other_variant,
         "switch_gap": ibis.cases((gap_s <= SAME_INSTANT_S, "at once"), (gap_s < 3600, "within an hour"), else_="later"),
-        "switch_day": rows.switched_at.date().cast("string"),
+        "switch_day": day_of(rows.switched_at),
         "switch_served": ((rows.requests > 0) & (rows.other > 0)).ifelse("by both", "by one"),
         "switch_back": rows.back.ifelse("back again", "for good"),
     }
@@ -297,9 +298,14 @@ def _unexposed(asked: Asked, days: ir.Table) -> ir.Table:
 def _tallied(rows: ir.Table, kind: str, value: Any, counts: Mapping[str, Any]) -> ir.Table:
     import ibis
 
-    found = rows.group_by(value=value.cast("string").fill_null("missing"), variant=rows.variant).aggregate(**counts)
+    found = rows.group_by(value=segment_value(value), variant=rows.variant).aggregate(**counts)
     return found.mutate(kind=ibis.literal(kind))
 
 
 def _count(condition: Any) -> Any:
     return condition.fill_null(False).ifelse(1, 0).sum()
+
+
+def _whole_seconds(instants: Any) -> Any:
+    """Since 1970."""
+    return clock_of(instants).epoch_seconds().cast("int64")

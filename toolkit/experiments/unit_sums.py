@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.experiments.exposures import lay, lay_exposed, single
 from toolkit.experiments.holdout import EXPOSED_IN
-from toolkit.experiments.measurement import MISSING, READING, Measurement
+from toolkit.experiments.measurement import READING, Measurement
+from toolkit.metrics.kinds import MISSING
 from toolkit.metrics.moment_sums import round_origin
 
 if TYPE_CHECKING:

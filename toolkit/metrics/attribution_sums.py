@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from toolkit.data import Source
-from toolkit.data.facts import day_of
+from toolkit.data.instants import date_of, days_as_text
 from toolkit.windows import Window
 
 
@@ -42,13 +42,13 @@ def attribution_days(
     made = made.filter(made.model == model, made.version == version, ~made.error)
     rows = attributions.semi_join(made, "request_id")
     size = rows.value.abs()
-    sums = rows.group_by(day=day_of(rows.occurred_at), feature=rows.feature).aggregate(
+    sums = rows.group_by(day=date_of(rows.occurred_at), feature=rows.feature).aggregate(
         requests=rows.count(),
         size_sum=size.sum(),
         lowest=rows.value.min(),
         highest=rows.value.max(),
     )
-    found = source.execute(sums.order_by("day", "feature"), reading="attributions and predictions")
+    found = source.execute(days_as_text(sums).order_by("day", "feature"), reading="attributions and predictions")
     return tuple(
         AttributionDay(
             str(row["day"]),

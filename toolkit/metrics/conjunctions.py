@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.data.connections import EMBEDDED
 from toolkit.errors import ArgumentError
-from toolkit.metrics.kinds import RatioKind
+from toolkit.metrics.kinds import MISSING, RatioKind
 from toolkit.metrics.moment_sums import GROUPING_SETS
 from toolkit.metrics.needs import counted
 from toolkit.metrics.profiles.edges import OTHER, ColumnEdges, just_below, value_text
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from toolkit.data.connections import Connection
-
-MISSING = "missing"
-"""The condition for a value that is not there; `OTHER` is the one for a value that is none of those told apart."""
 
 MOST_PATTERNS = 62
 """Segments whose overlaps one scan can tell: a bit of a signed 64-bit number each."""
@@ -234,7 +231,7 @@ class Conjunctions:
         first = self.question.populations[0].name
         rows = base.select(
             population=(base.population == first).ifelse(ibis.literal(0, "int16"), ibis.literal(1, "int16")),
-            day=base.day,
+            day=base.day.cast("string"),
             loss=counted(self._loss, base).numerator,
             **{f"c_{at}": coding.code(base[coding.column]) for at, coding in enumerate(self.codings)},
         )

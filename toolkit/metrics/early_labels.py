@@ -20,6 +20,7 @@ from pydantic import Field, create_model
 from typing_extensions import override
 
 from toolkit.data import LABEL
+from toolkit.data.instants import day_of
 from toolkit.metrics.kinds import MetricDefinition, Parts, RatioKind
 from toolkit.metrics.maturity import DelayCount
 from toolkit.metrics.needs import columns_needed
@@ -150,7 +151,7 @@ def _weight(table: ir.Table, weights: Sequence[tuple[str, str, float | None]]) -
     """The weight of each request's label: missing where there is none, or where it must not count."""
     import ibis
 
-    day, label = table.occurred_at.date().cast("string"), table[LABEL]
+    day, label = day_of(table.occurred_at), table[LABEL]
     conditions = {_POSITIVE: label == 1.0, _NEGATIVE: label == 0.0, _ANY: label.notnull()}
     nothing, found = ibis.null("float64"), ibis.literal(1.0)
     for kind, condition in conditions.items():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.checks import check_at_least
 from toolkit.data import Source
-from toolkit.data.facts import day_of
+from toolkit.data.instants import date_of, day_of, days_as_text
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -230,12 +230,12 @@ def count_error_texts(
 
 
 def _count_days(source: Source, rows: ir.Table) -> tuple[DayRequests, ...]:
-    counts = rows.group_by(day=day_of(rows.occurred_at)).aggregate(
+    counts = rows.group_by(day=date_of(rows.occurred_at)).aggregate(
         requests=rows.count(),
         failed=rows.error.cast("int64").sum(),
         said=rows.says.cast("int64").sum(),
     )
-    frame = source.execute(counts.order_by("day"), reading="predictions")
+    frame = source.execute(days_as_text(counts).order_by("day"), reading="predictions")
     return tuple(
         DayRequests(date.fromisoformat(str(row.day)), int(row.requests), int(row.failed), int(row.failed - row.said))
         for row in frame.itertuples(index=False)

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from toolkit.data import Source
-from toolkit.data.facts import day_of
+from toolkit.data.instants import date_of, days_as_text
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -82,7 +82,7 @@ def collect_feature_days(
     versions = dict(sorted(versions.items(), key=lambda item: (-item[1], item[0])))
     if not features:
         return FeatureDays(versions, {})
-    by_day = rows.group_by(day=day_of(rows.occurred_at)).aggregate(
+    by_day = rows.group_by(day=date_of(rows.occurred_at)).aggregate(
         requests=rows.count(),
         **{
             name: aggregate
@@ -90,7 +90,9 @@ def collect_feature_days(
             for name, aggregate in _aggregates(place, _ordered(rows[feature])).items()
         },
     )
-    frame = source.execute(by_day.filter(by_day.requests >= _FEWEST).order_by("day"), reading="predictions")
+    frame = source.execute(
+        days_as_text(by_day.filter(by_day.requests >= _FEWEST)).order_by("day"), reading="predictions"
+    )
     days: dict[str, tuple[FeatureDay, ...]] = {
         feature: tuple(_read_day(row, place) for row in frame.itertuples(index=False))
         for place, feature in enumerate(features)

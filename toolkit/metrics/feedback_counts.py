@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.checks import check_at_least
 from toolkit.data import Source
-from toolkit.data.facts import week_of
+from toolkit.data.instants import week_of
 from toolkit.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -130,13 +130,9 @@ def count_feedback(
     has = source.columns(TABLE)
     all_reports, predictions = _tables(source, has, earlier, current, as_of, model)
     reports = _of_model(all_reports, predictions, has)
-    engine = source.opened(TABLE).connection.engine
-    reports = reports.mutate(
-        week=week_of(reports.occurred_at, earlier.start, engine), now=reports.occurred_at >= current.start
-    )
+    reports = reports.mutate(week=week_of(reports.occurred_at, earlier.start), now=reports.occurred_at >= current.start)
     requests = predictions.filter(predictions.occurred_at >= earlier.start)
-    engine = source.opened("predictions").connection.engine
-    requests = requests.mutate(week=week_of(requests.occurred_at, earlier.start, engine))
+    requests = requests.mutate(week=week_of(requests.occurred_at, earlier.start))
     weeks, current_weeks = _weeks(source, reports, requests, has, earlier, current), round(current.days / 7)
     before, now, users1 = _periods(source, reports, has)
     counted = sum(week.reports for week in weeks)

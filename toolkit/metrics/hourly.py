@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.data import ModelDefinition, Source
-from toolkit.data.facts import day_of
+from toolkit.data.instants import clock_of, date_of, days_as_text
 from toolkit.metrics.kinds import RatioKind
 from toolkit.metrics.needs import addends, sums
 from toolkit.metrics.query import Population, Question
@@ -173,8 +173,9 @@ def _grouped(question: Question, fine_from: datetime) -> ir.Table:
 
     rows = question.requests()
     at = rows.occurred_at
-    minute, second = at.minute().cast("int64"), at.second().cast("int64")
-    added: dict[str, Any] = {"second": minute * 60 + second, "day": day_of(at), "hour": at.hour().cast("int64")}
+    clock = clock_of(at)
+    minute, second = clock.minute().cast("int64"), clock.second().cast("int64")
+    added: dict[str, Any] = {"second": minute * 60 + second, "day": date_of(at), "hour": clock.hour().cast("int64")}
     added["part"] = (at >= ibis.literal(fine_from)).ifelse((minute - minute % SLOT_MIN), _WHOLE_HOUR)
     for key, metric in question.metrics.items():
         if isinstance(metric, RatioKind):
@@ -183,7 +184,7 @@ def _grouped(question: Question, fine_from: datetime) -> ir.Table:
     found: dict[str, Any] = {"requests": table.count(), "first": table.second.min(), "last": table.second.max()}
     for key in question.metrics:
         found |= sums(key, table)
-    return table.group_by("day", "hour", "part").aggregate(**found)
+    return days_as_text(table.group_by("day", "hour", "part").aggregate(**found))
 
 
 def _slot(row: Mapping[str, Any], metrics: Iterable[str]) -> Slot:

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 ALL = ""
 """The segment that holds every request."""
 
+MISSING = "missing"
+"""What a value is called where there is none: of a segment, and of what units without a request would have."""
+
 CELL = ("population", "segment", "segment_value", "day")
 """What identifies a cell: the grain of everything that is measured."""
 
@@ -203,7 +206,7 @@ class RankKind(MetricDefinition):
         base: the requests that pass the filter: what `columns` named, population, day, and the column `split`.
         split: the segmentation, for `cell_keys`.
 
-        Returns the columns of `CELL`, and others under names of the kind's own choice.
+        Returns the columns of `CELL`, as `cell_keys` has them, and others under names of the kind's own choice.
         """
         raise NotImplementedError
 
@@ -247,12 +250,23 @@ def truth(table: ir.Table, scalar: str) -> Any:
 
 def segment_value(column: Any) -> Any:
     """The values of a segment's column, as cells and profiles name them."""
-    return column.cast("string").fill_null("missing")
+    return column.cast("string").fill_null(MISSING)
 
 
 def cell_keys(base: ir.Table, split: str) -> dict[str, Any]:
-    """The keys of `CELL` for one segmentation of `base`: what to group by."""
+    """The keys of `CELL` for one segmentation of `base`: what to group by, and `keys_as_text` of what is left.
+
+    A text for each row is dear, so a date is still one, and a whole number or a boolean that a segment has.
+    """
     import ibis
 
-    value = ibis.literal(ALL) if split == ALL else segment_value(base[split])
+    value = ibis.literal(ALL) if split == ALL else base[split]
+    if not (value.type().is_integer() or value.type().is_boolean()):
+        value = segment_value(value)
     return {"population": base.population, "segment": ibis.literal(split), "segment_value": value, "day": base.day}
+
+
+def keys_as_text(cells: ir.Table) -> ir.Table:
+    """`cells` with the keys of `CELL` as everyone reads them: texts, in front."""
+    day = cells.day.cast("string")
+    return cells.mutate(segment_value=segment_value(cells.segment_value), day=day).relocate(*CELL)

@@ -16,6 +16,7 @@ from typing_extensions import override
 from toolkit import stats
 from toolkit.checks import check_between
 from toolkit.data import LABEL, ModelDefinition, Source
+from toolkit.data.instants import date_of, days_as_text
 from toolkit.display import PALETTE, Picture, format_interval, format_number, picture
 from toolkit.errors import Skipped
 from toolkit.metrics.query import Population
@@ -238,12 +239,13 @@ def _statement(
         arrived_at=pairs.observed_at.min(), label=pairs[LABEL].cast("float64").argmax(pairs.observed_at)
     )
     joined = requests.left_join(labels, ["population", "request_id"])
-    return joined.group_by(
+    cells = joined.group_by(
         "population",
-        request_day=joined.made_at.date().cast("string"),
-        arrival_day=joined.arrived_at.date().cast("string"),
+        request_day=date_of(joined.made_at),
+        arrival_day=date_of(joined.arrived_at),
         label=joined.label,
     ).aggregate(requests=joined.count())
+    return days_as_text(cells, "request_day", "arrival_day")
 
 
 def _requests(

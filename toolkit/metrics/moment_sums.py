@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ContractError
+from toolkit.metrics.kinds import segment_value
 from toolkit.metrics.moment_table import Needs
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pandas as pd
-
-MISSING = "missing"
-"""The text that stands for a key that a row does not have."""
 
 GROUPING_SETS = ("duckdb", "postgres", "pyspark")
 """Engines that are known to group by several sets of keys in one scan; the others scan once per segmentation."""
@@ -129,7 +127,7 @@ class Scan:
     def precise_sums(self) -> pd.DataFrame:
         """The same about each group's own mean, `mean_<i>`, in two passes for each segmentation."""
         rows = self.rows.mutate(
-            **{name: _text(self.rows[name]) for name in self.rows.columns if name.startswith(("by_", "split_"))}
+            **{name: segment_value(self.rows[name]) for name in self.rows.columns if name.startswith(("by_", "split_"))}
         )
         parts = []
         for at in (None, *range(len(self.splits))):
@@ -172,7 +170,7 @@ class Scan:
         keys = self._keys(*([] if at is None else [at]))
         groups = rows.aggregate(by=keys, **self._aggregates(rows, means=means))
         split, value = ibis.literal("" if at is None else self.splits[at]), ibis.literal("")
-        return self._keyed(groups, split, value if at is None else _text(groups[f"split_{at}"]))
+        return self._keyed(groups, split, value if at is None else segment_value(groups[f"split_{at}"]))
 
     def _grouping_sets(self, rows: ir.Table, backend: Any) -> ir.Table:
         """The sums by the values of every segmentation, in one scan. Ibis cannot say it, the tree it compiles can."""
@@ -194,7 +192,7 @@ class Scan:
         found = backend.sql(tree.sql(backend.dialect), schema=ibis.schema(schema))
         here = [found[f"without_{at}"] == 0 for at in range(count)]
         split = ibis.cases(*zip(here, self.splits, strict=True))
-        value = ibis.cases(*((is_here, _text(found[f"split_{at}"])) for at, is_here in enumerate(here)))
+        value = ibis.cases(*((is_here, segment_value(found[f"split_{at}"])) for at, is_here in enumerate(here)))
         return self._keyed(found, split, value)
 
     def _keyed(self, groups: ir.Table, split: Any, value: Any) -> ir.Table:
@@ -203,7 +201,7 @@ class Scan:
 
         sums = [name for name in groups.columns if not name.startswith(("by_", "split_", "without_", "missing"))]
         return groups.select(
-            **{name: _text(groups[name]) for name in self._by},
+            **{name: segment_value(groups[name]) for name in self._by},
             split=split,
             value=value,
             missing=groups["missing"] if self.by_pattern else ibis.literal(0, "int64"),
@@ -320,7 +318,3 @@ def _number(column: Any) -> Any:
 
 def _is_real(dtype: Any) -> bool:
     return not (dtype.is_integer() or dtype.is_boolean())
-
-
-def _text(column: Any) -> Any:
-    return column.cast("string").fill_null(MISSING)

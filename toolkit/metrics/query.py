@@ -17,10 +17,22 @@ from typing import TYPE_CHECKING, Any
 from toolkit.checks import check_in
 from toolkit.data import LABEL, ModelDefinition, Source, labelled_predictions
 from toolkit.data.connections import EMBEDDED
+from toolkit.data.instants import date_of
 from toolkit.errors import ArgumentError, DefinitionError
 from toolkit.metrics.cells import Cells
 from toolkit.metrics.definitions import METRICS_FILE, load_segments
-from toolkit.metrics.kinds import ALL, CELL, MetricDefinition, RankKind, RatioKind, TimeKind, Within, cell_keys, truth
+from toolkit.metrics.kinds import (
+    ALL,
+    CELL,
+    MetricDefinition,
+    RankKind,
+    RatioKind,
+    TimeKind,
+    Within,
+    cell_keys,
+    keys_as_text,
+    truth,
+)
 from toolkit.metrics.needs import (
     addends,
     check_labels,
@@ -162,7 +174,7 @@ class Question:
         if self.scored:
             twentieth = (base.score * SCORE_BINS).floor().cast("int64")  # of a probability, as the contract says
             twentieth = (base.score >= 1.0).ifelse(SCORE_BINS - 1, twentieth)
-            base = base.mutate(**{SCORE_BIN: twentieth.cast("string")})
+            base = base.mutate(**{SCORE_BIN: twentieth.cast("int8")})
         return base
 
     def sums(self, base: ir.Table) -> ir.Table:
@@ -185,7 +197,8 @@ class Question:
             ranked = sorted_here.get(key)
             if ranked is None:
                 passing = _passing(base, metric.filter)
-                ranked = ibis.union(*(metric.branch(passing, split, within=self.auc_within) for split in splits))
+                branches = (metric.branch(passing, split, within=self.auc_within) for split in splits)
+                ranked = ibis.union(*map(keys_as_text, branches))
             ranked = ranked.rename(**{f"{key}__{name}": name for name in ranked.columns if name not in CELL})
             joined = cells.left_join(ranked, list(CELL), rname="{name}_right")
             cells = joined.drop(*(f"{name}_right" for name in CELL))
@@ -213,7 +226,7 @@ class Question:
         import ibis
 
         groups = (base.group_by(**cell_keys(base, split)).aggregate(requests=base.count()) for split in self.splits)
-        return ibis.union(*groups).select(*CELL)
+        return ibis.union(*map(keys_as_text, groups)).select(*CELL)
 
 
 def measure(
@@ -299,7 +312,7 @@ def _requests(question: Question, population: Population, within: Window) -> ir.
         rows = rows.filter(rows.version == population.version)
     if population.served_only:
         rows = rows.filter(rows.served)
-    day = rows.occurred_at.date().cast("string")
+    day = date_of(rows.occurred_at)
     return rows.select(*question.columns, population=ibis.literal(population.name), day=day)
 
 
@@ -338,4 +351,4 @@ def _sums(added: ir.Table, metrics: Mapping[str, MetricDefinition], split: str) 
     for key, metric in metrics.items():
         if isinstance(metric, RatioKind | TimeKind):
             found |= sums(key, added)
-    return added.group_by(**cell_keys(added, split)).aggregate(**found)
+    return keys_as_text(added.group_by(**cell_keys(added, split)).aggregate(**found))

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from toolkit.data.batches import BATCH_ROWS, read_batches
-from toolkit.metrics.kinds import CELL, RankKind, Within
+from toolkit.metrics.kinds import CELL, MISSING, RankKind, Within
 from toolkit.metrics.ranking import CLASSES, EXACT, Grain, labelled
 
 if TYPE_CHECKING:
@@ -175,12 +175,13 @@ def _packed(batch: Any) -> Any | None:
 
 
 def _coded(column: Any, known: dict[str, int]) -> Any:
-    """The place of each text of a column in `known`, which learns those that are new."""
+    """The place of each value of a column in `known`, which learns the texts of those that are new."""
     import numpy as np
 
-    texts = column.dictionary_encode()
-    own = [known.setdefault(text, len(known)) for text in texts.dictionary.to_pylist()]
-    return np.take(np.array(own, dtype=np.int32), texts.indices.to_numpy())
+    values = column.dictionary_encode(null_encoding="encode")
+    texts = values.dictionary.cast("string").fill_null(MISSING).to_pylist()
+    own = [known.setdefault(text, len(known)) for text in texts]
+    return np.take(np.array(own, dtype=np.int32), values.indices.to_numpy())
 
 
 # --- classes of ranks ---

@@ -12,7 +12,7 @@ from operator import and_
 from typing import Any, NamedTuple
 
 from toolkit.data import ModelDefinition, Source
-from toolkit.data.facts import week_of
+from toolkit.data.instants import week_of
 from toolkit.metrics.definitions import load_segments
 from toolkit.metrics.kinds import segment_value
 from toolkit.metrics.query import Population, Question
@@ -68,8 +68,7 @@ def _count(
     also = ["occurred_at", "unit_id"]
     question = Question.of(source, model, {}, [served], as_of=as_of, segments=names, also=also)
     rows = question.requests()
-    engine = source.opened("predictions").connection.engine
-    week = week_of(rows.occurred_at, window.start, engine)
+    week = week_of(rows.occurred_at, window.start)
     rows = rows.mutate(unit_week=week.cast("string") + " " + rows.unit_id)
     counts: dict[str, Any] = {}
     for at, segment in enumerate(segments):

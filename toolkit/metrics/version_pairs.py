@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.data import LABEL, ModelDefinition, Source, labelled_predictions
-from toolkit.data.facts import day_of
+from toolkit.data.instants import date_of, days_as_text
 from toolkit.metrics.decisions import decision_scalar
 from toolkit.metrics.kinds import column_name
 from toolkit.metrics.needs import columns_needed, with_scalars
@@ -62,7 +62,7 @@ def version_pairs(
         "request_id",
         "version",
         "served",
-        day=day_of(rows.occurred_at),
+        day=date_of(rows.occurred_at),
         score=rows.score.cast("float64"),
         label=rows[LABEL].cast("float64"),
         yes=rows[column_name(decision)],
@@ -71,7 +71,7 @@ def version_pairs(
     other = rows.filter(rows.version != version)
     both = served.join(other, "request_id", rname="{name}_other")
     sums = both.group_by(version=both.version_other, day=both.day).aggregate(**_sums(both))
-    found = source.execute(sums.order_by("version", "day"), reading="predictions and outcomes")
+    found = source.execute(days_as_text(sums).order_by("version", "day"), reading="predictions and outcomes")
     return tuple(PairDay._make(_plain(name, row[name]) for name in PairDay._fields) for row in found.to_dict("records"))
 
 

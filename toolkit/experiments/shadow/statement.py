@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.data import LABEL, Source, load_model
 from toolkit.errors import DefinitionError
-from toolkit.experiments.measurement import MISSING
 from toolkit.metrics import MetricDefinition, Population, RatioKind
 from toolkit.metrics.decisions import decision_scalar
-from toolkit.metrics.kinds import column_name, truth
+from toolkit.metrics.kinds import column_name, segment_value, truth
 from toolkit.metrics.needs import addends, columns_needed
 from toolkit.metrics.query import Question
 
@@ -106,7 +105,7 @@ def unit_table(pairs: ir.Table, metrics: Mapping[str, MetricDefinition], splits:
     names = [*COVERAGE_MEASURES, *DECISION_MEASURES, *(name for measures in of_metrics for name in measures)]
     parts = []
     for split in ("", *splits):
-        value = pairs[split].cast("string").fill_null(MISSING) if split else ibis.literal("")
+        value = segment_value(pairs[split]) if split else ibis.literal("")
         keyed = pairs.mutate(split=ibis.literal(split), value=value)
         parts.append(keyed.group_by("group", "split", "value").aggregate(**{name: keyed[name].sum() for name in names}))
     return ibis.union(*parts) if len(parts) > 1 else parts[0]

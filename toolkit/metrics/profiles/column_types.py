@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.data import LABEL, Source
+from toolkit.data.instants import date_of, days_as_text
 from toolkit.data.tables import FILE
 from toolkit.metrics.profiles.profile import SEVERAL_TYPES
 from toolkit.metrics.profiles.requests import TIME, column_type
@@ -60,9 +61,8 @@ def _types_in(opened: OpenedTable, file: str, whole: Types) -> Types:
 def _days_of_files(source: Source, opened: OpenedTable) -> list[tuple[str, str]]:
     """Which file has requests of which day; read off the times alone."""
     rows = opened.only(opened.files)
-    groups = rows.group_by(FILE, day=rows[TIME].truncate("D")).aggregate(rows=rows.count())
-    named = groups.select(FILE, day=groups.day.cast("date").cast("string"))
-    frame = source.execute(named, reading="predictions")
+    groups = rows.group_by(FILE, day=date_of(rows[TIME])).aggregate(rows=rows.count())
+    frame = source.execute(days_as_text(groups), reading="predictions")
     return sorted(zip(frame[FILE], frame["day"], strict=True))
 
 

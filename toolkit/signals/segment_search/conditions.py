@@ -8,7 +8,8 @@ from typing import NamedTuple
 from toolkit.checks import check_in
 from toolkit.data import Source
 from toolkit.errors import ArgumentError
-from toolkit.metrics.conjunctions import MISSING, Coding, Segment
+from toolkit.metrics.conjunctions import Coding, Segment
+from toolkit.metrics.kinds import MISSING
 from toolkit.metrics.profiles.edges import OTHER
 from toolkit.metrics.profiles.reference import reference_edges
 from toolkit.signals.observation import REFERENCE, Observation
