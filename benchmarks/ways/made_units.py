@@ -125,11 +125,11 @@ def make(kind: str, rows: str, path: str) -> None:
     open_engine().execute(f"COPY ({queries[kind]}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
 
 
-def make_events(rows: int, root: Path) -> None:
+def make_events(rows: int, root: Path, *, events: str = EVENTS_SQL) -> None:
     """A workspace with predictions of 45 days, a file per day, the outcomes of all, and an exposure per unit."""
     write_definitions(root)
     engine, days, users = open_engine(), 45, max(10, rows // 5)
-    query = EVENTS_SQL.format(chances=chances(rows), users=users, step=days * 86_400_000_000 / rows)
+    query = events.format(chances=chances(rows), users=users, step=days * 86_400_000_000 / rows)
     for name in ("predictions", "outcomes"):
         (root / "data" / name).mkdir(parents=True)
     for day in range(days):
