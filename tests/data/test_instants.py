@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.data.instants import clock_of, date_of, day_of, days_as_text, seconds_between, week_of
+from toolkit.data.functions import clock_of
+from toolkit.data.instants import date_of, day_of, days_as_text, seconds_between, week_of
 
 TEXTS = [
     "1969-12-31T23:59:59.999999Z",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from engine_events import FIRST
 
-from toolkit.data.instants import clock_of, day_of, seconds_between, week_of
+from toolkit.data.functions import clock_of
+from toolkit.data.instants import day_of, seconds_between, week_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -336,6 +336,7 @@ class _Translation:
             raise self.error(f"{node.sql('duckdb')}: {problem}")
         if value.type().is_floating() and wanted == "int64":
             return functions.whole(value)
+        value = functions.clock_of(value) if wanted == "date" else value
         return value.try_cast(wanted) if _class(node) == "TryCast" else value.cast(wanted)
 
     def extract(self, node: Any) -> Any:
@@ -368,7 +369,7 @@ class _Translation:
         if form is None or not functions.DIRECTIVES.issuperset(directives):
             allowed = ", ".join(f"%{each}" for each in sorted(functions.DIRECTIVES))
             raise self.error(f"{node.sql('duckdb')}: the format must be a text in quotes with no more than {allowed}")
-        return self.value(node.this).strftime(form)
+        return functions.clock_of(self.value(node.this)).strftime(form)
 
     def epoch(self, node: Any) -> Any:
         return functions.seconds_of(self.value(node.this), self.engine)

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.data import Source
-from toolkit.data.instants import clock_of, day_of
+from toolkit.data.functions import clock_of
+from toolkit.data.instants import day_of
 from toolkit.data.labels import latest_labels
 from toolkit.metrics.kinds import segment_value, truth
 from toolkit.metrics.needs import with_scalars

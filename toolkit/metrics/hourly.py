@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.data import ModelDefinition, Source
-from toolkit.data.instants import clock_of, date_of, days_as_text
+from toolkit.data.functions import clock_of
+from toolkit.data.instants import date_of, days_as_text
 from toolkit.metrics.kinds import RatioKind
 from toolkit.metrics.needs import addends, sums
 from toolkit.metrics.query import Population, Question
