@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from toolkit.data.batches import read_batches
 from toolkit.data.repeats import count_repeats
 
 KEY = ["request_id", "model", "version"]
+LATER = datetime(2014, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(("first", "repeats"), [(0, 0), (1, 1), (3, 3)])
@@ -44,3 +46,26 @@ def test_batches_are_of_so_many_rows(tmp_path) -> None:
     backend = open_source(write_workspace(tmp_path, predictions, outcomes).workspace).embedded
     batches = list(read_batches(backend, "SELECT i FROM range(5000) AS t(i)", rows=2048))
     assert [batch.num_rows for batch in batches] == [2048, 2048, 904]
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_other_columns_are_read_without_counting_the_same_rows_again(tmp_path, monkeypatch, bad) -> None:
+    predictions, outcomes = make_events(requests=300)
+    predictions.loc[7, "latency_ms"] = -1.0 if bad else 1.0
+    repeated = pd.concat([predictions, predictions.tail(1)])
+    workspace = write_workspace(tmp_path, repeated, outcomes, max_quarantined_share=0.1).workspace
+    monkeypatch.setattr("toolkit.data.cache._RACY_NS", 0)  # what was just written is not known for sure
+    counted = []
+
+    def count(*asked, **named):
+        counted.append(asked)
+        return count_repeats(*asked, **named)
+
+    monkeypatch.setattr("toolkit.data.source.count_repeats", count)
+    for columns in (["score"], ["score", "latency_ms"], ["score", "latency_ms", "carrier"]):
+        rows = open_source(workspace).read("predictions", columns, as_of=LATER)
+        assert rows.count().to_pandas() == 300 - (bad and "latency_ms" in columns)
+    assert len(counted) == (3 if bad else 1)
+    pd.concat([repeated, repeated.tail(2)]).to_parquet(tmp_path / "data" / "predictions.parquet", index=False)
+    assert open_source(workspace).read("predictions", ["score"], as_of=LATER).count().to_pandas() == 300
+    assert len(counted) == (4 if bad else 2)

@@ -296,9 +296,12 @@ class Source:
 
     def _count_repeats(self, contract: Table, opened: OpenedTable, rows: ir.Table, part: Part, facts: Facts) -> int:
         """Rows beyond the first of each key."""
+        states = opened.states()
+        # Which columns are read matters only where rows are left out for what is in them.
+        same_rows = not facts.bad and states and all(states.values())
         key = {
             "table": contract.name,
-            "fingerprint": facts.fingerprint,
+            **({"mapping": opened.mapping, "files": states} if same_rows else {"fingerprint": facts.fingerprint}),
             "method": opened.connection.hash_method,
             "part": part.to_dict(),
         }
