@@ -10,6 +10,7 @@ carries the exit code of the command line: 1 a run failed, 2 wrong usage or an i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -58,6 +59,11 @@ class DefinitionError(UsageError, ValueError):
     def __init__(self, message: str, *, path: Path | None = None) -> None:
         super().__init__(message)
         self.path = path
+
+    @classmethod
+    def joined(cls, errors: Sequence[DefinitionError]) -> DefinitionError:
+        """The problems of several files as one error; its path is the first one's."""
+        return DefinitionError("\n".join(map(str, errors)), path=errors[0].path)
 
 
 class WorkspaceVersionError(DefinitionError):

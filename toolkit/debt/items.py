@@ -94,5 +94,5 @@ def load_items(workspace: Workspace) -> dict[str, DebtItem]:
         ):
             errors.append(workspace.error_in(f"{DEBT_FOLDER}/{key}.yml", problems))
     if errors:
-        raise DefinitionError("\n".join(str(error) for error in errors), path=errors[0].path)
+        raise DefinitionError.joined(errors)
     return items

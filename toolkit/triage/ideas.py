@@ -84,7 +84,7 @@ def load_ideas(workspace: Workspace) -> dict[str, IdeaDefinition]:
         if problems:
             errors.append(workspace.error_in(f"{IDEAS_FOLDER}/{key}.yml", problems))
     if errors:
-        raise DefinitionError("\n".join(str(error) for error in errors), path=errors[0].path)
+        raise DefinitionError.joined(errors)
     _check_order(workspace, ideas)
     _check_exclusions(workspace, ideas)
     return ideas

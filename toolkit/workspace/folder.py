@@ -104,7 +104,7 @@ class Workspace:
             except DefinitionError as err:
                 errors.append(err)
         if errors:
-            raise DefinitionError("\n".join(str(error) for error in errors), path=errors[0].path)
+            raise DefinitionError.joined(errors)
         return found
 
 
