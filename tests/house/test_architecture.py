@@ -71,3 +71,9 @@ def test_links_inside_the_repository_lead_somewhere(name: str) -> None:
     page = ROOT / name
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_day_of_a_column_is_read_in_one_place() -> None:
+    dear = re.compile(r"\.truncate\(\"|\.date\(\)\.cast\(")
+    found = {path.name for path in TOOLKIT.rglob("*.py") if dear.search(path.read_text(encoding="utf-8"))}
+    assert found == {"instants.py"}, "ask toolkit.data.instants, which spares the embedded engine its time zones"
