@@ -31,6 +31,15 @@ def test_version(call: Run) -> None:
         (["rnu"], "No such command 'rnu'. Did you mean 'run'?"),
         (["reports", "lits"], "No such command 'lits'. Did you mean 'list'?"),
         (["run", "triage", "--jsn"], "No such option: --jsn (Possible options: --json)"),
+        (
+            ["run", "triage", "--window-days", "14"],
+            "No such option: --window-days; a template's parameter is written -p window_days=VALUE",
+        ),
+        (
+            ["run", "triage", "window_days=14"],
+            "Got unexpected extra argument(s) (window_days=14); a template's parameter is written -p KEY=VALUE",
+        ),
+        (["ledger", "log", "--nothing"], "No such option: --nothing"),
         (["ledger", "log", "--limit", "few"], "Invalid value for '--limit': " + NOT_AN_INTEGER),
         (["run"], "a template is missing: toolkit run NAME; 'toolkit templates' lists them"),
     ],

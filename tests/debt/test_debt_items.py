@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from conftest import MODEL, TEAMS
-from toolkit.debt import DayRange, DebtItem, load_items
-from toolkit.errors import DefinitionError
+from toolkit.debt import DayRange, DebtItem, check_definitions, load_items
+from toolkit.errors import DefinitionError, Skipped
 from toolkit.examples.flights import DEFINITIONS
 from toolkit.workspace import JOURNAL, Workspace, open_workspace
 
@@ -119,6 +119,22 @@ def test_the_problems_of_all_files_at_once(workspace: Workspace) -> None:
         "debt/old.yml:5: team: unknown team 'nobody'; allowed: flow.",
         "debt/other.yml:8: model: unknown model 'nope'; allowed: small.",
     ]
+
+
+def test_what_triage_needs_is_held_at_once(workspace: Workspace) -> None:
+    check_definitions(workspace, model="small")
+    with pytest.raises(Skipped, match=r"^no team in teams\.yml answers for model 'other'; add it to a team's models$"):
+        check_definitions(workspace, model="other")
+    (workspace.root / "debt" / "old.yml").write_text(ITEM.replace("team: flow", "team: nobody"))
+    with pytest.raises(DefinitionError, match=r"^debt/old\.yml:5: team: unknown team 'nobody'; allowed: flow\.$"):
+        check_definitions(workspace, model="small")
+    (workspace.root / "teams.yml").unlink()
+    with pytest.raises(DefinitionError) as caught:
+        check_definitions(workspace, model="small")
+    assert str(caught.value) == (
+        "teams.yml: there is no such file; it says who works on which models and how much they can take on: write it, "
+        "or take it from 'toolkit init'"
+    )
 
 
 def test_the_example_owes_what_its_readme_says(tmp_path: Path) -> None:

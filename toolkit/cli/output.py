@@ -95,7 +95,7 @@ def progress() -> Iterator[Callable[[str], None]]:
 def complain(err: ToolkitError | TyperException, *, as_json: bool) -> None:
     """Say on stderr why nothing, or not all, was done, and with `--json` also as a document on stdout."""
     kind = type(err).__name__
-    message = err.format_message() if isinstance(err, TyperException) else str(err)
+    message = _usage_message(err) if isinstance(err, TyperException) else str(err)
     if kind == "NoArgsIsHelpError":  # a group without a command: its help is the message
         print_text(message, to_stderr=True)
         message = "a command is missing"
@@ -112,3 +112,16 @@ def complain(err: ToolkitError | TyperException, *, as_json: bool) -> None:
     if isinstance(err, DefinitionError) and err.path is not None:
         error["path"] = str(err.path)
     print_document({"error": error})
+
+
+def _usage_message(err: TyperException) -> str:
+    """What the command line makes of wrong usage; where a template's parameter was meant, how that is written."""
+    message = err.format_message()
+    command = getattr(err, "cmd", None)
+    takes_parameters = command is not None and any("-p" in option.opts for option in command.params)
+    option = getattr(err, "option_name", "")
+    stranger = option and not getattr(err, "possibilities", None)
+    if takes_parameters and (stranger or "=" in message):
+        key = str(option).strip("-").replace("-", "_") or "KEY"
+        return f"{message}; a template's parameter is written -p {key}=VALUE"
+    return message

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from toolkit.data.contracts import CONTRACTS
@@ -89,15 +89,12 @@ def count_days(
     predictions: as they arrived; what it has no column for (`received_at`, `score`) is counted as 0.
     threshold: the decision threshold, as a number or a column of the rows.
     """
-    import ibis
-
     rows = predictions.mutate(day=date_of(predictions.occurred_at))
     measures: dict[str, Any] = {"rows": rows.count()}
     if RECEIVED in rows.columns:
-        limit = rows.occurred_at + ibis.interval(microseconds=round(late_after_s * 1e6))
         measures |= {
             "received": rows[RECEIVED].count(),
-            "late": _count(rows[RECEIVED] > limit),
+            "late": _count(seconds_between(rows.occurred_at, rows[RECEIVED]) > late_after_s),
             "skewed": _count(rows[RECEIVED] < rows.occurred_at),
         }
     if "score" in rows.columns:
@@ -184,17 +181,15 @@ def count_labels(
     source: Source, predictions: ir.Table, outcomes: ir.Table, ages_days: Iterable[int], *, as_of: datetime
 ) -> tuple[LabelArrival, ...]:
     """How the labels of answered requests arrived with their age; the first label of a request counts."""
-    import ibis
-
     answered = predictions.filter(~predictions.error)
     requests = answered.group_by("request_id").aggregate(occurred_at=answered.occurred_at.min())
     labels = outcomes.group_by("request_id").aggregate(first_observed_at=outcomes.observed_at.min())
     joined = requests.left_join(labels, "request_id")
+    waited_s = seconds_between(joined.occurred_at, joined.first_observed_at)
     sums: dict[str, Any] = {}
     for age in ages_days:
-        then = joined.occurred_at + ibis.interval(days=age)
-        old = then <= as_of
-        sums |= {f"requests_{age}": _count(old), f"labelled_{age}": _count(old & (joined.first_observed_at <= then))}
+        old = joined.occurred_at <= as_of - timedelta(days=age)
+        sums |= {f"requests_{age}": _count(old), f"labelled_{age}": _count(old & (waited_s <= age * 86_400))}
     row = source.execute(joined.aggregate(**sums), reading="predictions and outcomes").fillna(0).iloc[0]
     return tuple(LabelArrival(age, int(row[f"requests_{age}"]), int(row[f"labelled_{age}"])) for age in ages_days)
 

@@ -1,6 +1,6 @@
 """Debt as a product: what is owed, by whom, until when, at what cost, and where in the code it is met most."""
 
-from toolkit.debt.backlog import backlog_items
+from toolkit.debt.backlog import backlog_items, check_definitions
 from toolkit.debt.hotspots import FileChanges, Hotspots, hotspots, mine
 from toolkit.debt.items import DayRange, DebtItem, load_items
 from toolkit.debt.ranges import BreakEven, Total
@@ -18,6 +18,7 @@ __all__ = [
     "Total",
     "Waiting",
     "backlog_items",
+    "check_definitions",
     "hotspots",
     "load_items",
     "mine",

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from toolkit.debt.items import DEBT_FOLDER, DebtItem
+from toolkit.debt.items import DEBT_FOLDER, DebtItem, load_items
 from toolkit.debt.register import Register
-from toolkit.triage import BacklogItem, Range, TeamDefinition, Value, load_teams
+from toolkit.triage import BacklogItem, Range, TeamDefinition, Value, answering_teams, load_ideas, load_teams
 from toolkit.triage.teams import missing_roles
 from toolkit.workspace import Workspace
 
 WEEKS_PER_MONTH = 365.25 / 12 / 7
+
+
+def check_definitions(workspace: Workspace, *, model: str) -> None:
+    """Raise at once what triage would after all data are read: of `teams.yml`, `ideas/` and `debt/`.
+
+    Raises `Skipped` when no team answers for the model, `DefinitionError`.
+    """
+    answering_teams(workspace, model)
+    load_ideas(workspace)
+    load_items(workspace)
 
 
 def backlog_items(workspace: Workspace, register: Register, *, model: str) -> tuple[BacklogItem, ...]:

@@ -31,7 +31,7 @@ from toolkit.triage.scoring import (
     weighted,
     wsjf,
 )
-from toolkit.triage.teams import Effort, TeamDefinition, load_teams
+from toolkit.triage.teams import Effort, TeamDefinition, answering_teams, load_teams
 
 __all__ = [
     "DEFAULT_METHOD",
@@ -57,6 +57,7 @@ __all__ = [
     "Task",
     "TeamDefinition",
     "Value",
+    "answering_teams",
     "backlog",
     "capacities_to_flip",
     "constraint_prices",

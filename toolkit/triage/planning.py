@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from toolkit import stats
-from toolkit.errors import ArgumentError, Skipped
+from toolkit.errors import ArgumentError
 from toolkit.records import Correction
 from toolkit.triage.backlog import Backlog
 from toolkit.triage.capacity_plan import CapacityPlan, Place
@@ -28,7 +28,7 @@ from toolkit.triage.programme_reasons import CONSTRAINTS, Constraint, constraint
 from toolkit.triage.programme_solver import Choice, best_choice, lower_floors, solve
 from toolkit.triage.scoring import cost_of_delay_divided_by_duration
 from toolkit.triage.shrinkage import shrink_estimates
-from toolkit.triage.teams import TeamDefinition, load_teams, resources_of
+from toolkit.triage.teams import TeamDefinition, answering_teams, resources_of
 from toolkit.windows import parse_instant
 from toolkit.workspace import Workspace
 
@@ -64,9 +64,7 @@ def plan_capacity(
     corrections: of the sources of estimates, instead of those that are learned from the history's closed items.
     """
     instant = parse_instant(as_of) if isinstance(as_of, str) else as_of
-    teams = {key: team for key, team in load_teams(workspace).items() if model in team.models}
-    if not teams:
-        raise Skipped(f"no team in teams.yml answers for model {model!r}; add it to a team's models")
+    teams = answering_teams(workspace, model)
     told = PlanHistory(model) if history is None else history
     standings = told.standings(instant)
     learned = Learned(tuple(corrections), ()) if corrections else _learn(told, instant)
