@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from toolkit.data.connections import Connection
 
 
+FEW_TEXTS = 50
+"""Among so many an unseen text is simply not found; the engine also looks for the nearest, which takes reading all."""
+
+
 class Group(NamedTuple):
     """The places of some rows in one segmentation, and which of them each row has; None: all are of the only one."""
 
@@ -254,6 +258,9 @@ def _value(column: Any, edges: ColumnEdges) -> Any:
 def _text_code(edges: ColumnEdges, at: int) -> str:
     """The code of a text, in the engine's own words: Ibis knows no types that are made as one goes."""
     unknown = edges.size if edges.knows_all else edges.place_of_unknown
-    place = f"enum_code(TRY_CAST(value_{at} AS profile_texts_{at}))::INTEGER"
+    text, texts = f"value_{at}", f"profile_texts_{at}"
+    if len(edges.values) + len(edges.tail) > FEW_TEXTS:
+        text = f"CASE WHEN {text} IN (SELECT unnest(enum_range(NULL::{texts}))::VARCHAR) THEN {text} END"
+    place = f"enum_code(TRY_CAST({text} AS {texts}))::INTEGER"
     known = f"CASE WHEN {place} IS NULL THEN {unknown} ELSE least({place}, {len(edges.values)}) END"
     return f"CASE WHEN value_{at} IS NULL THEN {edges.size + 1} ELSE {known} END"
