@@ -9,6 +9,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras \
 	--custom-compile-command "make lock" --extra example
 
+# Kernels, workers and the command line are processes of their own: without bytecode each compiles the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test slow lint lock bench clean
 .DELETE_ON_ERROR:
 
