@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import settings
+from untraced import leave_ibis_untraced
 
 from toolkit.workspace import JOURNAL, Workspace, open_workspace
 
@@ -165,6 +167,14 @@ def make_events(
         }
     )[~error].reset_index(drop=True)
     return predictions, outcomes
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _untraced_libraries() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.gettrace() is not None:  # coverage is measured
+            leave_ibis_untraced(patch)
+        yield
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ sys.exit(main(["run", "looks"]))
 @pytest.mark.parametrize(
     ("place", "function", "is_published"),
     [
-        ("archive", "move_folder", False),  # staged, not on disk
+        pytest.param("archive", "move_folder", False, marks=pytest.mark.slow),  # staged, not on disk
         ("Path", "rename", False),  # on disk, not renamed
         ("archive", "record_publication", True),  # renamed, not recorded
     ],

@@ -78,11 +78,11 @@ def test_facts_are_those_of_the_rows(by_day):
     ("start", "end", "as_of"),
     [
         (None, None, LATER),
-        (MARCH.start, MARCH.end, LATER),
+        pytest.param(MARCH.start, MARCH.end, LATER, marks=pytest.mark.slow),
         (MARCH.start + timedelta(hours=5), MARCH.end - timedelta(minutes=1), LATER),
-        (MARCH.start + timedelta(hours=5), MARCH.start + timedelta(hours=9), LATER),
+        pytest.param(MARCH.start + timedelta(hours=5), MARCH.start + timedelta(hours=9), LATER, marks=pytest.mark.slow),
         (None, MARCH.end, MARCH.end - timedelta(days=2, hours=3)),
-        (MARCH.start, None, MARCH.end),
+        pytest.param(MARCH.start, None, MARCH.end, marks=pytest.mark.slow),
         (LATER, None, LATER + timedelta(days=3)),
     ],
 )

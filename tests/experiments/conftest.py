@@ -1,26 +1,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from experiment_trial import Reading, Trial, make_trial
-
-from toolkit import data, experiments
+from experiment_trial import Reading, Trial, make_trial, read_trial
 
 
-@pytest.fixture
-def read(tmp_path: Path) -> Callable[..., Reading]:
-    """Writes a trial and reads it."""
+@pytest.fixture(scope="session")
+def read(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Reading]:
+    """Writes a trial and reads it; the same frames under the same plan are read once for all tests."""
+    kept: dict[tuple[Any, ...], tuple[Trial, Reading]] = {}
 
     def go(trial: Trial, **arguments: Any) -> Reading:
-        workspace = trial.write(tmp_path)
-        plan = experiments.load(workspace, "eta-v2")
-        units = experiments.measure(plan, data.open_source(workspace), **arguments)
-        checks = experiments.check(plan, units)
-        readout = experiments.analyze(plan, units)
-        return Reading(plan, units, checks, readout, experiments.judge(plan, checks, readout))
+        frames = trial.predictions, trial.outcomes, trial.exposures
+        key = (*map(id, frames), trial.plan, *sorted(arguments.items()))
+        if key not in kept:  # with the trial, that no other frame has the place of one of its own
+            kept[key] = trial, read_trial(trial, tmp_path_factory.mktemp("read"), **arguments)
+        return kept[key][1]
 
     return go
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from toolkit import experiments
+from toolkit import data, experiments
 from toolkit.digests import assign_variant
 from toolkit.workspace import Workspace, open_workspace
 
@@ -225,3 +226,13 @@ class Reading:
         for check in self.checks.checks:
             found[check.code] = max(found.get(check.code, "passed"), check.outcome, key=order.index)
         return found
+
+
+def read_trial(trial: Trial, root: Path, **arguments: Any) -> Reading:
+    """Lay a trial's workspace into `root` and read it."""
+    workspace = trial.write(root)
+    plan = experiments.load(workspace, "eta-v2")
+    units = experiments.measure(plan, data.open_source(workspace), **arguments)
+    checks = experiments.check(plan, units)
+    readout = experiments.analyze(plan, units)
+    return Reading(plan, units, checks, readout, experiments.judge(plan, checks, readout))

@@ -25,7 +25,7 @@ def _shift(trial: Trial, root: Path) -> Shift:
     return found
 
 
-@pytest.mark.parametrize("clustered", [False, True])
+@pytest.mark.parametrize("clustered", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_quantiles_are_those_of_units_means(repeated_trial: Trial, tmp_path: Path, clustered: bool) -> None:
     trial = repeated_trial.planned(CLUSTERED) if clustered else repeated_trial
     found = _shift(trial, tmp_path)

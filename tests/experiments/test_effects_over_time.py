@@ -150,6 +150,7 @@ def test_the_day_since_which_the_interval_excludes_zero_is_the_first_of_the_last
     assert "its interval still holds 0" in nothing.text
 
 
+@pytest.mark.slow
 def test_looking_every_day_at_nothing_seldom_finds_something() -> None:
     """The cumulative intervals hold on all days together: over experiments without effect few ever exclude zero."""
     found = 0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from experiment_trial import END, METRICS, Trial
+from experiment_trial import CLUSTERED, END, METRICS, Trial
 from planned_trial import AS_OF, LATER, RULE, served_rows, sums_by
 
 from toolkit import data, experiments
@@ -26,8 +26,22 @@ def _design(trial: Trial, root: Path, changes: dict[str, str] | None = None, **o
     return experiments.design_experiment(plan, data.open_source(workspace), **{"as_of": AS_OF, "weeks": 2, **options})
 
 
-def test_units_and_power_are_those_of_the_formula(trial: Trial, tmp_path: Path) -> None:
-    design = _design(trial, tmp_path, {"alpha: 0.05": "alpha: 0.05\nplanned_effect: 0.03"})
+EFFECT = {"alpha: 0.05": "alpha: 0.05\nplanned_effect: 0.03"}
+
+
+@pytest.fixture(scope="module")
+def usual(trial: Trial, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The design of the plan as it is."""
+    return _design(trial, tmp_path_factory.mktemp("usual"))
+
+
+@pytest.fixture(scope="module")
+def design(trial: Trial, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The design of the plan with the effect that is expected."""
+    return _design(trial, tmp_path_factory.mktemp("effect"), EFFECT)
+
+
+def test_units_and_power_are_those_of_the_formula(trial: Trial, design: Any) -> None:
     primary, _, latency, errors = design.metrics
     variance = served_rows(trial)["brier"].dropna().var()
     wanted = 1 - 0.2 / 3  # two guardrails beside it
@@ -51,8 +65,7 @@ def test_units_and_power_are_those_of_the_formula(trial: Trial, tmp_path: Path) 
     assert errors.reason == ""
 
 
-def test_power_is_the_share_of_experiments_that_find_the_effect(trial: Trial, tmp_path: Path) -> None:
-    design = _design(trial, tmp_path, {"alpha: 0.05": "alpha: 0.05\nplanned_effect: 0.03"})
+def test_power_is_the_share_of_experiments_that_find_the_effect(design: Any) -> None:
     primary = design.primary
     rng, runs = np.random.default_rng(4), 4000
     half = int(design.planned_units // 2)
@@ -62,27 +75,26 @@ def test_power_is_the_share_of_experiments_that_find_the_effect(trial: Trial, tm
     assert found == pytest.approx(primary.power, abs=3 * (0.25 / runs) ** 0.5)
 
 
-def test_unequal_shares_and_more_treatments_need_more(trial: Trial, tmp_path: Path) -> None:
+def test_unequal_shares_and_more_treatments_need_more(trial: Trial, usual: Any, tmp_path: Path) -> None:
     shares = {
         'version: "1", weight: 50': 'version: "1", weight: 90',
         'version: "2", weight: 50': 'version: "2", weight: 10',
     }
     treatment = 'treatment: {version: "2", weight: 50}\n'
     several = {treatment: treatment + '  other: {version: "2", weight: 50}\n'}
-    even, uneven, three = (
-        _design(trial, tmp_path / name, changes).primary
-        for name, changes in (("even", {}), ("uneven", shares), ("three", several))
+    uneven, three = (
+        _design(trial, tmp_path / name, changes).primary for name, changes in (("uneven", shares), ("three", several))
     )
-    total = sum(even.needed_units)
+    total = sum(usual.primary.needed_units)
     assert sum(uneven.needed_units) == pytest.approx(total * (1 / 0.9 + 1 / 0.1) / 4, rel=0.001)
     assert uneven.needed_units[0] == pytest.approx(9 * uneven.needed_units[1], rel=0.001)
     assert len(three.needed_units) == 3
     assert sum(three.needed_units) > 1.5 * total  # a third each, and half of alpha
 
 
-def test_planned_looks_cost_what_their_boundary_does(trial: Trial, tmp_path: Path) -> None:
+def test_planned_looks_cost_what_their_boundary_does(trial: Trial, usual: Any, tmp_path: Path) -> None:
     looks = 'design: {kind: group_sequential, spending: pocock, looks: ["2024-03-22", "2024-03-29"]}\n'
-    fixed, sequential = _design(trial, tmp_path / "fixed"), _design(trial, tmp_path / "looks", {RULE: RULE + looks})
+    fixed, sequential = usual, _design(trial, tmp_path, {RULE: RULE + looks})
     history = sequential.history
     expected = tuple(history.units_after(days) / history.units_after(28) for days in (7, 14, 28))
     assert sequential.fractions == pytest.approx(expected)
@@ -159,11 +171,11 @@ def test_a_group_that_could_be_harmed_is_sized_by_its_own_requests(repeated_tria
     assert {row.segment for row in design.to_rows() if row.key == "error_rate"} == {"", "profit_band=below -10"}
 
 
-@pytest.mark.parametrize("analysis", [{}, {"analysis: plain": "analysis: clustered\ncluster: cluster_id"}])
+@pytest.mark.parametrize("analysis", [pytest.param({}, marks=pytest.mark.slow), CLUSTERED])
 def test_a_shadow_is_sized_by_the_differences_of_its_pairs(
     repeated_trial: Trial, tmp_path: Path, analysis: dict[str, str]
 ) -> None:
-    changes = {"kind: ab": "kind: shadow", "alpha: 0.05": "alpha: 0.05\nplanned_effect: 0.03"} | analysis
+    changes = {"kind: ab": "kind: shadow"} | EFFECT | analysis
     design = _design(repeated_trial, tmp_path, changes)
     rows = repeated_trial.predictions[repeated_trial.predictions["occurred_at"] < END]
     rows = rows.merge(repeated_trial.outcomes[["request_id", "label"]], on="request_id", how="left")
@@ -183,7 +195,7 @@ def test_a_shadow_is_sized_by_the_differences_of_its_pairs(
     units = design.history.units
     assert units == design.history.control_units == rows["unit_id"].nunique()
     assert 2 * (design.primary.variance / units) ** 0.5 == pytest.approx(error, rel=1e-9)
-    apart = _design(repeated_trial, tmp_path / "apart", {"alpha: 0.05": "alpha: 0.05\nplanned_effect: 0.03"} | analysis)
+    apart = _design(repeated_trial, tmp_path / "apart", EFFECT | analysis)
     assert sum(design.primary.needed_units) < sum(apart.primary.needed_units)
     if analysis:
         alone, many = spread("unit_id")
@@ -213,8 +225,7 @@ def test_a_quantile_is_sized_by_its_error_over_days(trial: Trial, tmp_path: Path
     assert p90.needed_days in range(7, 729, 7)
 
 
-def test_a_duration_is_whole_weeks_and_the_first_that_is_enough(trial: Trial, tmp_path: Path) -> None:
-    design = _design(trial, tmp_path, {"alpha: 0.05": "alpha: 0.05\nplanned_effect: 0.03"})
+def test_a_duration_is_whole_weeks_and_the_first_that_is_enough(trial: Trial, design: Any, tmp_path: Path) -> None:
     days = design.primary.needed_days
     assert days % 7 == 0
     reached = {after: design.powers("brier", [0.03], days=after)[0] for after in (days - 7, days)}

@@ -3,12 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from experiment_trial import CLUSTERED, START, Reading, Trial
+from experiment_trial import CLUSTERED, START, Reading, Trial, read_trial
 
-from toolkit import data, experiments
+from toolkit import experiments
 from toolkit.experiments.promises import LookDesign
 from toolkit.experiments.telemetry import Telemetry
 from toolkit.experiments.units import Arrivals
@@ -132,14 +133,9 @@ SOUND = {
 
 
 @pytest.fixture(scope="module")
-def sound(trial: Trial, tmp_path_factory: pytest.TempPathFactory) -> Reading:
+def sound(trial: Trial, read: Callable[..., Reading]) -> Reading:
     """The sound trial, measured and checked once."""
-    workspace = trial.write(tmp_path_factory.mktemp("sound"))
-    plan = experiments.load(workspace, "eta-v2")
-    units = experiments.measure(plan, data.open_source(workspace))
-    checks = experiments.check(plan, units)
-    readout = experiments.analyze(plan, units)
-    return Reading(plan, units, checks, readout, experiments.judge(plan, checks, readout))
+    return read(trial)
 
 
 def _found(checks: experiments.Checks, code: str) -> experiments.Check:
@@ -180,6 +176,7 @@ def test_each_fault_is_found_named_and_withholds_the_verdict(
     assert any(finding in reason for reason in reading.verdict.reasons)
 
 
+@pytest.mark.slow
 def test_exposures_logged_late_are_found_where_units_come_back(
     repeated_trial: Trial, read: Callable[..., Reading]
 ) -> None:
@@ -301,10 +298,10 @@ def test_a_data_quality_metric_must_be_shown_to_be_the_same(trial: Trial, read: 
 
 
 def test_the_sample_of_assignments_is_bounded_and_the_same_every_time(
-    trial: Trial, read: Callable[..., Reading], monkeypatch: pytest.MonkeyPatch
+    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("toolkit.experiments.telemetry.SAMPLE_UNITS", 50)
-    first, second = read(trial).units.health, read(trial).units.health
+    first, second = (read_trial(trial, tmp_path / name).units.health for name in ("first", "second"))
     assert len(first.sample) == 50
     assert first == second
 

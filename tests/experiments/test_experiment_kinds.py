@@ -54,8 +54,17 @@ def effect(readout: experiments.Readout, metric: str) -> experiments.Effect:
     return next(each for each in readout.effects if each.metric == metric)
 
 
-def test_plain_is_the_delta_method_over_units(repeated_trial: Trial, tmp_path: Path) -> None:
-    units, readout = measured(repeated_trial, tmp_path)
+@pytest.fixture(scope="module")
+def plain(
+    repeated_trial: Trial, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[experiments.Units, experiments.Readout]:
+    return measured(repeated_trial, tmp_path_factory.mktemp("plain"))
+
+
+def test_plain_is_the_delta_method_over_units(
+    repeated_trial: Trial, plain: tuple[experiments.Units, experiments.Readout]
+) -> None:
+    units, readout = plain
     for metric, (numerator, denominator) in parts(repeated_trial.counted).items():
         rows = repeated_trial.counted.assign(top=numerator, bottom=denominator)
         ratios, variances, requests = [], [], []
@@ -75,6 +84,7 @@ def test_plain_is_the_delta_method_over_units(repeated_trial: Trial, tmp_path: P
         assert found.difference.se == pytest.approx(math.sqrt(sum(variances)), rel=1e-9), metric
 
 
+@pytest.mark.slow
 def test_clustered_is_the_sandwich_of_a_weighted_regression(repeated_trial: Trial, tmp_path: Path) -> None:
     _, readout = measured(repeated_trial.planned(CLUSTERED), tmp_path)
     for metric, (numerator, denominator) in parts(repeated_trial.counted).items():
@@ -93,8 +103,10 @@ def test_clustered_is_the_sandwich_of_a_weighted_regression(repeated_trial: Tria
         assert found.difference.df + 1 >= clusters
 
 
-def test_a_ratio_that_every_request_has_is_known_exactly(repeated_trial: Trial, tmp_path: Path) -> None:
-    units, readout = measured(repeated_trial, tmp_path)
+def test_a_ratio_that_every_request_has_is_known_exactly(
+    plain: tuple[experiments.Units, experiments.Readout],
+) -> None:
+    units, readout = plain
     samples = units.samples("constant", "treatment")
     assert samples.shift + (samples.control.mean(0) or 0.0) / samples.control.mean(1) == 2.0
     assert effect(readout, "constant").difference.reason == "no interval and no test: the observations do not vary"

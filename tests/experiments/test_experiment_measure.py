@@ -88,6 +88,7 @@ def test_clustered_is_the_cluster_covariance_of_a_regression_on_the_variant(
         assert effect.lift.p_value == pytest.approx(effect.difference.p_value, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_clusters_of_single_requests_say_what_the_plain_analysis_says(
     trial: Trial, read: Callable[..., Reading]
 ) -> None:
@@ -226,6 +227,7 @@ def test_an_experiment_nobody_was_exposed_to_is_skipped(trial: Trial, tmp_path: 
     assert str(caught.value) == "experiment 'eta-v2': no unit was exposed in 2024-03-01 … 2024-03-14"
 
 
+@pytest.mark.slow
 def test_large_means_lose_no_digits(trial: Trial, read: Callable[..., Reading]) -> None:
     lifted = trial.predictions.assign(profit=trial.predictions["profit"].round() + 1e9)
     shifted = read(replace(trial, predictions=lifted)).effect("profit").difference

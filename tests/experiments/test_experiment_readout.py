@@ -157,15 +157,17 @@ def test_a_rare_event_that_never_happened_is_known_to_be_rare(trial: Trial, read
     assert bounds[0] < bounds[1] / 3  # some 320 units say more than 90 clusters
 
 
-def test_values_that_do_not_vary_have_no_interval_and_a_reason(trial: Trial, read: Callable[..., Reading]) -> None:
+@pytest.mark.parametrize("changes", [{}, pytest.param(CLUSTERED, marks=pytest.mark.slow)])
+def test_values_that_do_not_vary_have_no_interval_and_a_reason(
+    trial: Trial, read: Callable[..., Reading], changes: dict[str, str]
+) -> None:
     flat = replace(trial, predictions=trial.predictions.assign(profit=0.1))
-    for changes in ({}, CLUSTERED):
-        effect = read(flat.planned(changes)).effect("profit")
-        assert effect.control_mean == effect.treatment_mean == 0.1
-        assert effect.difference.value == 0
-        assert effect.difference.p_value is None
-        assert effect.difference.reason == "no interval and no test: the observations do not vary"
-        assert effect.word == "unclear"
+    effect = read(flat.planned(changes)).effect("profit")
+    assert effect.control_mean == effect.treatment_mean == 0.1
+    assert effect.difference.value == 0
+    assert effect.difference.p_value is None
+    assert effect.difference.reason == "no interval and no test: the observations do not vary"
+    assert effect.word == "unclear"
 
 
 def test_no_labels_at_all_leaves_the_loss_absent_and_the_rest_standing(

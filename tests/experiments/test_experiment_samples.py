@@ -52,7 +52,7 @@ def rich() -> Trial:
     )
 
 
-@pytest.fixture(scope="module", params=["plain", "clustered"])
+@pytest.fixture(scope="module", params=[pytest.param("plain", marks=pytest.mark.slow), "clustered"])
 def measured(request: pytest.FixtureRequest, rich: Trial, tmp_path_factory: pytest.TempPathFactory) -> Any:
     trial = rich.planned(CLUSTERED) if request.param == "clustered" else rich
     workspace = trial.write(tmp_path_factory.mktemp(request.param))
@@ -267,7 +267,7 @@ def test_what_cannot_be_asked_for_is_said(measured: Any) -> None:
         units.quantiles("brier", "treatment")
 
 
-@pytest.mark.parametrize("changes", [{}, CLUSTERED])
+@pytest.mark.parametrize("changes", [pytest.param({}, marks=pytest.mark.slow), CLUSTERED])
 def test_a_quantile_has_the_ends_of_its_share_over_groups(
     repeated_trial: Trial, tmp_path: Path, changes: dict[str, str]
 ) -> None:
@@ -302,7 +302,7 @@ def test_a_quantile_has_the_ends_of_its_share_over_groups(
         assert (found.groups, found.share_covariance) == (None, 0.0)
 
 
-@pytest.mark.parametrize("changes", [{}, CLUSTERED])
+@pytest.mark.parametrize("changes", [{}, pytest.param(CLUSTERED, marks=pytest.mark.slow)])
 def test_the_units_of_a_holdout_are_told_apart_by_the_period_of_their_exposure(
     repeated_trial: Trial, tmp_path: Path, changes: dict[str, str]
 ) -> None:

@@ -34,7 +34,7 @@ def first_periods(trial: Trial) -> pd.DataFrame:
     return rows.assign(first=(START + weeks * pd.Timedelta(days=7)).dt.strftime("%Y-%m-%d"))
 
 
-@pytest.mark.parametrize("changes", [{}, CLUSTERED], ids=["plain", "clustered"])
+@pytest.mark.parametrize("changes", [{}, pytest.param(CLUSTERED, marks=pytest.mark.slow)], ids=["plain", "clustered"])
 def test_a_period_has_the_effect_of_the_units_first_exposed_in_it(
     read: Callable[..., Reading], launch: Trial, changes: dict[str, str]
 ) -> None:

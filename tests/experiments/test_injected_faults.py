@@ -16,7 +16,8 @@ from toolkit.digests import assign_variant
 from toolkit.workspace import Workspace
 
 ONE_PER_STAGE = ("ramp-up midway", "exposure by outcome", "clock in another zone", "labels lost in the join")
-"""Those that the first stage of the tests runs; the second runs all, on three trials."""
+FIRST = ("ramp-up midway", "exposure by outcome", "clock in another zone")
+"""Those that the first stage of the tests runs; the second runs all."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,9 @@ def test_a_healthy_trial_raises_nothing(healthy: WatchedTrial, tmp_path: Path) -
     _assert_sound(checks)
 
 
-@pytest.mark.parametrize("fault", ONE_PER_STAGE)
+@pytest.mark.parametrize(
+    "fault", [fault if fault in FIRST else pytest.param(fault, marks=pytest.mark.slow) for fault in ONE_PER_STAGE]
+)
 def test_a_fault_is_named_first_and_its_queries_run(fault: str, healthy: WatchedTrial, tmp_path: Path) -> None:
     workspace, checks = _checked(FAULTS[fault].inject(healthy), tmp_path)
     assert checks.causes[0].code in FAULTS[fault].causes

@@ -133,6 +133,7 @@ def test_a_column_with_very_many_values_is_read_for_the_largest() -> None:
     assert "Only the 100 largest of 103 values were read." in found.text
 
 
+@pytest.mark.slow
 def test_ten_segments_without_a_difference_seldom_find_one() -> None:
     """False alarms of Q, and of any contrast by Holm, over experiments in which the effect is the same everywhere."""
     names = [f"s{index:02d}" for index in range(10)]

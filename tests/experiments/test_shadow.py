@@ -36,13 +36,20 @@ def shadow() -> ShadowTrial:
     return make_shadow()
 
 
-@pytest.fixture
-def pair(tmp_path: Path) -> Pair:
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Writes a trial and measures it; the same frames under the same plan are measured once for all tests."""
+    kept: dict[tuple[Any, ...], tuple[ShadowTrial, Any]] = {}
+
     def go(trial: ShadowTrial, **arguments: Any) -> tuple[Any, data.Source, ShadowPairs]:
-        workspace = trial.write(tmp_path)
-        plan = experiments.load(workspace, "eta-shadow")
-        source = data.open_source(workspace)
-        return plan, source, measure_shadow(plan, source, **arguments)
+        key = (id(trial.predictions), id(trial.outcomes), trial.plan, *sorted(arguments.items()))
+        if key not in kept:  # with the trial, that no other frame has the place of one of its own
+            workspace = trial.write(tmp_path_factory.mktemp("shadow"))
+            plan = experiments.load(workspace, "eta-shadow")
+            source = data.open_source(workspace)
+            kept[key] = trial, (plan, source, measure_shadow(plan, source, **arguments))
+        found: tuple[Any, data.Source, ShadowPairs] = kept[key][1]
+        return found
 
     return go
 

@@ -100,7 +100,7 @@ def test_a_clustered_split_lets_clusters_straddle_it(many: Trial, tmp_path: Path
     assert df[0] == groups - 1
 
 
-@pytest.mark.parametrize("changes", [{}, CLUSTERED], ids=["plain", "clustered"])
+@pytest.mark.parametrize("changes", [{}, pytest.param(CLUSTERED, marks=pytest.mark.slow)], ids=["plain", "clustered"])
 def test_the_past_raises_as_many_false_alarms_as_alpha(many: Trial, tmp_path: Path, changes: dict[str, str]) -> None:
     check = _check(many, tmp_path, changes)
     assert isinstance(check, Record)

@@ -70,10 +70,12 @@ def test_coded_days_give_the_same_profiles_as_the_table(opened) -> None:
 
 def test_days_that_are_there_are_not_written_again(opened, monkeypatch) -> None:
     source, model, edges = opened
-    first = write_codes(source, model, WHOLE, edges, as_of=LATER)
+    week = Window.of("2013-04-01", "2013-04-08")
+    first = write_codes(source, model, week, edges, as_of=LATER)
+    assert len(first.paths) == 7
     assert all(path.is_file() for path in first.paths.values())
     monkeypatch.setattr("toolkit.metrics.profiles.coded._write", None)
-    again = write_codes(source, model, WHOLE, edges, as_of=LATER)
+    again = write_codes(source, model, week, edges, as_of=LATER)
     assert again.paths == first.paths
 
 

@@ -66,7 +66,7 @@ def events() -> tuple[pd.DataFrame, pd.DataFrame]:
     return widen(predictions), outcomes
 
 
-@pytest.mark.parametrize("order", ["as they came", "shuffled"])
+@pytest.mark.parametrize("order", [pytest.param("as they came", marks=pytest.mark.slow), "shuffled"])
 def test_streaming_gives_what_asking_for_sums_gives(tmp_path, events, monkeypatch, order) -> None:
     predictions, outcomes = events
     shuffled = predictions.sample(frac=1, random_state=1) if order == "shuffled" else predictions

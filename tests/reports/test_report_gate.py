@@ -83,7 +83,7 @@ def hits(workspace: Workspace, *canaries: str) -> list[tuple[str, str]]:
 # --- secrets --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kernel", ["cold", "warm"])
+@pytest.mark.parametrize("kernel", [pytest.param("cold", marks=pytest.mark.slow), "warm"])
 def test_a_secret_is_used_and_found_nowhere(
     private: Workspace,
     run: Run,

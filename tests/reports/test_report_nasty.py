@@ -47,7 +47,11 @@ def tiny(tmp_path: Path) -> Workspace:
     return open_workspace(tmp_path)
 
 
-@pytest.fixture(params=["cold", "warm"])
+EITHER = pytest.mark.parametrize("nasty", ["cold", "warm"], indirect=True)
+"""Of what a kernel that was forked could do otherwise; the rest is tried in a cold one by the slow tests."""
+
+
+@pytest.fixture(params=[pytest.param("cold", marks=pytest.mark.slow), "warm"])
 def nasty(request: pytest.FixtureRequest, tiny: Workspace) -> Nasty:
     """Runs cells as a report, in a kernel started either way."""
     kernel: Kernel = request.param
@@ -143,6 +147,7 @@ def test_memory_meets_its_limit_as_an_error_of_the_cell(nasty: Nasty) -> None:
 # --- sudden ends ----------------------------------------------------------------------------------------------------
 
 
+@EITHER
 def test_a_kernel_that_exits(nasty: Nasty) -> None:
     with pytest.raises(RunError) as caught:
         nasty("import os\nos._exit(7)")
@@ -151,6 +156,7 @@ def test_a_kernel_that_exits(nasty: Nasty) -> None:
     )
 
 
+@EITHER
 def test_a_kernel_that_crashes(nasty: Nasty) -> None:
     with pytest.raises(RunError) as caught:
         nasty("import ctypes\nctypes.string_at(0)")
@@ -160,6 +166,7 @@ def test_a_kernel_that_crashes(nasty: Nasty) -> None:
     )
 
 
+@EITHER
 def test_a_kernel_that_is_killed(nasty: Nasty) -> None:
     with pytest.raises(RunError, match="ended by SIGKILL: by somebody, or by the system because memory ran out"):
         nasty("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
@@ -182,6 +189,7 @@ def test_sys_exit_ends_the_notebook_and_its_code_decides(nasty: Nasty) -> None:
 # --- what a notebook leaves behind ----------------------------------------------------------------------------------
 
 
+@EITHER
 def test_what_a_notebook_has_started_does_not_outlive_it(nasty: Nasty) -> None:
     published = nasty(
         "import os, subprocess, sys, time\n"
@@ -196,6 +204,7 @@ def test_what_a_notebook_has_started_does_not_outlive_it(nasty: Nasty) -> None:
         wait_until_gone(pid)
 
 
+@EITHER
 def test_nor_does_it_outlive_a_kernel_that_dies(nasty: Nasty, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="KernelDied"):
         nasty(

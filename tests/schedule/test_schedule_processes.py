@@ -62,9 +62,10 @@ def check(workspace: Workspace) -> None:
     assert list((workspace.root / "ledger" / "slots").rglob("*.claim")) == []
 
 
-def test_three_callers_killed_at_random_and_called_again(trial: Workspace) -> None:
+@pytest.mark.parametrize("rounds", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_three_callers_killed_at_random_and_called_again(trial: Workspace, rounds: int) -> None:
     moments = random.Random(3)
-    for _ in range(3):
+    for _ in range(rounds):
         with callers(SCRIPT, trial.root, "dawdle", number=3) as processes:
             for process in processes:
                 assert process.stdout is not None

@@ -40,23 +40,27 @@ def steady(tmp_path_factory: pytest.TempPathFactory) -> Laid:
 
 
 @pytest.fixture(scope="module")
+def calm(steady: Laid) -> LabelFree:
+    return estimate(steady)
+
+
+@pytest.fixture(scope="module")
 def moved(tmp_path_factory: pytest.TempPathFactory) -> Laid:
     """From the last fortnight with mature labels on, it happens 15 points more often than the scores say."""
     gap = make_long(gap=lambda day: np.where(day > LAST_MATURE - 14, 0.15, 0.0))
     return lay(tmp_path_factory.mktemp("moved"), gap)
 
 
-def test_it_looks_at_the_days_whose_labels_are_not_mature(steady: Laid) -> None:
-    found = estimate(steady)
-    assert found.window.label == "2013-07-06 … 2013-07-19"
-    assert (found.requests, found.labels) == (14 * 80, 4 * 80)  # labels take ten days, of the first four all are there
-    assert f"{found.labels_through:%Y-%m-%d}" == "2013-07-05"
-    assert [trial.window.label for trial in found.trials][-1] == "2013-06-22 … 2013-07-05"
-    assert len(found.trials) == 7
+def test_it_looks_at_the_days_whose_labels_are_not_mature(calm: LabelFree) -> None:
+    assert calm.window.label == "2013-07-06 … 2013-07-19"
+    assert (calm.requests, calm.labels) == (14 * 80, 4 * 80)  # labels take ten days, of the first four all are there
+    assert f"{calm.labels_through:%Y-%m-%d}" == "2013-07-05"
+    assert [trial.window.label for trial in calm.trials][-1] == "2013-06-22 … 2013-07-05"
+    assert len(calm.trials) == 7
 
 
-def test_when_scores_mean_what_they_meant_it_is_published_and_right(steady: Laid) -> None:
-    found, rows = estimate(steady), steady.window()
+def test_when_scores_mean_what_they_meant_it_is_published_and_right(steady: Laid, calm: LabelFree) -> None:
+    found, rows = calm, steady.window()
     assert all(each.holds for each in found.panel)
     assert not found.abstains
     right = float(((rows["score"] >= 0.5) == (rows["label"] == 1)).mean())
@@ -67,9 +71,9 @@ def test_when_scores_mean_what_they_meant_it_is_published_and_right(steady: Laid
         assert estimated.df == 7
 
 
-def test_an_earlier_window_by_hand(steady: Laid) -> None:
+def test_an_earlier_window_by_hand(steady: Laid, calm: LabelFree) -> None:
     """What was expected of the last window with labels: each score's share of positives in the four weeks before it."""
-    trial, rows = estimate(steady).trials[-1], steady.truth
+    trial, rows = calm.trials[-1], steady.truth
     day = (rows["occurred_at"] - START).dt.days
     place = np.floor(np.log(rows["score"] / (1 - rows["score"])) / 0.1).astype(int) + 100
     before = rows[(day >= LAST_MATURE - 13 - 28) & (day < LAST_MATURE - 13)]
@@ -196,9 +200,9 @@ def test_labels_of_a_worse_model_are_a_signal(tmp_path: Path) -> None:
     assert signal.text.startswith("Brier score is estimated at ")
 
 
-def test_labels_of_the_first_days_alone_are_no_random_part(steady: Laid) -> None:
+def test_labels_of_the_first_days_alone_are_no_random_part(calm: LabelFree) -> None:
     """Labels take ten days, so of a fortnight only the first four days have any."""
-    accuracy = number(estimate(steady), "accuracy")
+    accuracy = number(calm, "accuracy")
     assert accuracy.powered.reason == (
         "the labels are no random part of the window: how many are known differs by day (p < 0.0001)"
     )
@@ -275,13 +279,13 @@ def test_days_must_be_some(steady: Laid, name: str) -> None:
     assert str(caught.value) == f"{name} == 0, must be a number of at least 1"
 
 
-def test_it_is_a_document_with_its_panel_and_the_same_every_time(steady: Laid) -> None:
-    found = estimate(steady)
+def test_it_is_a_document_with_its_panel_and_the_same_every_time(steady: Laid, calm: LabelFree) -> None:
+    found, again = calm, estimate(steady)
     document = to_document({"label_free": found})
-    assert document == to_document({"label_free": estimate(steady)})
+    assert document == to_document({"label_free": again})
     statistics = {(row["key"], row["statistic"]) for row in document["rows"]}
     assert {(f"assumption_{each.key}", "verdict") for each in found.panel} <= statistics
     assert ("accuracy", "labels_for_width_0.1") in statistics
     assert [row["what"] for row in found.to_table()][-6:] == [f"assumed: {each.name}" for each in found.panel]
-    assert found.plot() == estimate(steady).plot()
+    assert found.plot() == again.plot()
     assert DAYS - WINDOW_FIRST == 14

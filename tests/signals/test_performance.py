@@ -24,6 +24,11 @@ def look(root: Path, events: Any, *, window_days: int = 28) -> Performance:
     )
 
 
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Performance:
+    return look(tmp_path_factory.mktemp("steady"), make_events())
+
+
 def test_weeks_are_counted_back_from_the_end(tmp_path: Path) -> None:
     found = look(tmp_path, make_events(), window_days=25)
     brier = next(each for each in found.metrics if each.change.key == "brier")
@@ -35,18 +40,17 @@ def test_weeks_are_counted_back_from_the_end(tmp_path: Path) -> None:
     ]
 
 
-def test_a_week_is_the_mean_of_its_requests(tmp_path: Path) -> None:
+def test_a_week_is_the_mean_of_its_requests(steady: Performance) -> None:
     events = make_events()
-    brier = next(each for each in look(tmp_path, events).metrics if each.change.key == "brier")
+    brier = next(each for each in steady.metrics if each.change.key == "brier")
     rows = events[0].merge(events[1], on="request_id")
     week = rows[(rows["occurred_at"] >= "2013-04-23") & (rows["occurred_at"] < "2013-04-30")]
     assert brier.weeks[-1].value.value == pytest.approx(((week["score"] - week["label"]) ** 2).mean())
     assert brier.weeks[-1].value.n == len(week)
 
 
-def test_metrics_that_need_order_have_no_weeks(tmp_path: Path) -> None:
-    found = look(tmp_path, make_events())
-    assert {each.change.key: bool(each.weeks) for each in found.metrics} == {
+def test_metrics_that_need_order_have_no_weeks(steady: Performance) -> None:
+    assert {each.change.key: bool(each.weeks) for each in steady.metrics} == {
         "brier": True,
         "log_loss": True,
         "auc": False,
@@ -63,10 +67,9 @@ def test_a_loss_that_rose_is_the_one_signal(tmp_path: Path) -> None:
     assert signal.p_adjusted < 0.001
 
 
-def test_nothing_is_signalled_when_nothing_changed(tmp_path: Path) -> None:
-    found = look(tmp_path, make_events())
-    assert found.signals == ()
-    assert found.text.startswith(
+def test_nothing_is_signalled_when_nothing_changed(steady: Performance) -> None:
+    assert steady.signals == ()
+    assert steady.text.startswith(
         "By mature labels of 2013-04-02 … 2013-04-29, against the reference period: Brier score "
     )
 

@@ -131,7 +131,14 @@ def truths(shift: float, slope: float, spread: float) -> dict[str, float]:
     return parts | {"within": within, "ece": float(n @ np.abs(gap)) / n.sum()}
 
 
-@pytest.mark.parametrize(("shift", "slope", "spread"), [(0.3, 0.8, 0.3), (0.0, 1.0, 0.3), (0.0, 1.0, 0.0)])
+@pytest.mark.parametrize(
+    ("shift", "slope", "spread"),
+    [
+        (0.3, 0.8, 0.3),
+        pytest.param(0.0, 1.0, 0.3, marks=pytest.mark.slow),
+        pytest.param(0.0, 1.0, 0.0, marks=pytest.mark.slow),
+    ],
+)
 def test_the_intervals_cover_miscalibrated_and_calibrated_scores(shift: float, slope: float, spread: float) -> None:
     rng, truth = np.random.default_rng(56), truths(shift, slope, spread)
     held: dict[str, list[bool]] = {name: [] for name in truth}

@@ -31,9 +31,10 @@ from toolkit.triage.mixed_integer import MixedInteger, quietly
 from toolkit.triage.programme_solver import lower_floors, solve, solve_sampled
 
 
-def test_plans_are_as_good_as_brute_force_on_500_random_programmes() -> None:
+@pytest.mark.parametrize("seeds", [100, pytest.param(500, marks=pytest.mark.slow)])
+def test_plans_are_as_good_as_brute_force_on_random_programmes(seeds: int) -> None:
     infeasible = 0
-    for seed in range(500):
+    for seed in range(seeds):
         programme = random_programme(seed)
         best = best_value(programme)
         if best is None:
@@ -45,7 +46,7 @@ def test_plans_are_as_good_as_brute_force_on_500_random_programmes() -> None:
         assert choice.value == pytest.approx(best, abs=1e-9), seed
         assert choice.optimal, seed
         assert holds(programme, choice.chosen), seed
-    assert 50 < infeasible < 250
+    assert seeds / 10 < infeasible < seeds / 2
 
 
 def test_the_message_of_an_infeasible_programme_is_true() -> None:
