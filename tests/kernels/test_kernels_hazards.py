@@ -160,7 +160,9 @@ def test_our_own_code_is_loaded_only_if_it_is_asked_for(warm: Kernel) -> None:
 def test_editing_our_own_code_makes_another_zygote(tmp_path: Path) -> None:
     source = Path(toolkit.__file__).parent
     shutil.copytree(source, tmp_path / "toolkit", ignore=shutil.ignore_patterns("__pycache__"))
-    preload, env = (*BARE, "toolkit.workspace"), {"PYTHONPATH": str(tmp_path)}
+    preload = (*BARE, "toolkit.workspace")
+    # Of a file that has the size and time that it had, Python itself would run the bytecode that it has.
+    env = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     show = "import toolkit; print(toolkit.__version__, toolkit.__file__)"
     with running(preload, env=env) as kernel:
         before = kernel.zygote
