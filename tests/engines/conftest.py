@@ -44,14 +44,7 @@ def event_tables() -> tuple[pa.Table, pa.Table]:
 
 
 @pytest.fixture(
-    scope="session",
-    params=[
-        "parquet",
-        pytest.param("memory", marks=pytest.mark.slow),  # the engine of the files and of the file
-        "file",
-        "postgres",
-        pytest.param("spark", marks=ON_SPARK),
-    ],
+    scope="session", params=["parquet", "memory", "file", "postgres", pytest.param("spark", marks=ON_SPARK)]
 )
 def engine(
     request: pytest.FixtureRequest,
