@@ -14,7 +14,7 @@ from toolkit.data import load_model, open_source
 from toolkit.errors import ContractError
 from toolkit.metrics import load_metrics, measure, sorting
 from toolkit.metrics.kinds import ALL, CELL
-from toolkit.metrics.ranking import EXACT
+from toolkit.metrics.ranking import EXACT, Grain
 from toolkit.metrics.sorting import MOST_ROWS, Scores
 
 METRICS = {"auc": "kind: auc", "ece": "kind: ece", "late_auc": "kind: auc, filter: score > 0.2"}
@@ -175,3 +175,10 @@ def test_what_the_engine_says_halfway_is_a_contract_error(tmp_path, events):
     with pytest.raises(ContractError) as caught:
         connection.run("predictions and outcomes", lambda: Scores.read(connection.backend, rows, [ALL]))
     assert str(caught.value) == "predictions and outcomes: the data could not be read: Invalid Input Error: torn"
+
+
+def test_what_is_the_same_for_all_requests_is_no_key_of_any():
+    rows = ibis.table({"population": "string", "day": "date", "stops": "int64", "score": "float64"}, name="rows")
+    rows = rows.mutate(population=ibis.literal("all"))
+    assert Grain.of(rows, "").keys == ["day"]
+    assert Grain.of(rows, "stops").keys == ["segment_value", "day"]

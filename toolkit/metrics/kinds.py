@@ -260,8 +260,8 @@ def cell_keys(base: ir.Table, split: str) -> dict[str, Any]:
     """
     import ibis
 
-    value = ibis.literal(ALL) if split == ALL else base[split]
-    if not (value.type().is_integer() or value.type().is_boolean()):
+    value = ibis.literal(ALL) if split == ALL else base[split]  # the literal as it is: it varies not from row to row
+    if split != ALL and not (value.type().is_integer() or value.type().is_boolean()):
         value = segment_value(value)
     return {"population": base.population, "segment": ibis.literal(split), "segment_value": value, "day": base.day}
 
