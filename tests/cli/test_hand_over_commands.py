@@ -141,7 +141,10 @@ def test_an_item_becomes_debt_to_edit(call: Run, reviewed: Workspace) -> None:
 
 def test_an_experiment_without_metrics_is_not_drafted(call: Run, reviewed: Workspace) -> None:
     done = call("experiment", "draft", "idea/quick")
-    assert (done.code, done.err) == (2, "error: metrics.yml: there is no such file\n")
+    assert (done.code, done.err) == (
+        2,
+        "error: metrics.yml: there is no such file; write it, or take it from 'toolkit init'\n",
+    )
     assert not (reviewed.root / "experiments").exists()
 
 

@@ -169,7 +169,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield opened
 
 
-@settings(deadline=None, max_examples=25)  # an append waits for the disk
+@settings(deadline=None, max_examples=50)  # an append waits for the disk
 @given(payload=st.dictionaries(st.text(), JSON))
 def test_any_json_without_floats_comes_back_as_the_same_bytes(shared: Ledger, payload: dict[str, Any]) -> None:
     entry = shared.append(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from metrics.delayed_labels import CURRENT, REFERENCE, counted, lay, make_delayed
 
@@ -301,27 +301,14 @@ def test_mature_labels_count_once() -> None:
 days = st.integers(0, 60 * 24 * 60 - 1)
 
 
-labels_to_come = st.lists(st.tuples(st.integers(0, 299), st.integers(0, 40 * 24 * 60), st.booleans()), max_size=30)
-
-
-@settings(max_examples=2)
-@given(minute=days, later=labels_to_come)
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    minute=days,
+    later=st.lists(st.tuples(st.integers(0, 299), st.integers(0, 40 * 24 * 60), st.booleans()), max_size=30),
+)
 def test_a_label_after_as_of_never_changes_a_number(
     tmp_path_factory: pytest.TempPathFactory, minute: int, later: list[tuple[int, int, bool]]
 ) -> None:
-    _change_nothing(tmp_path_factory, minute, later)
-
-
-@pytest.mark.slow
-@settings(max_examples=12)
-@given(minute=days, later=labels_to_come)
-def test_no_label_after_any_as_of_changes_a_number(
-    tmp_path_factory: pytest.TempPathFactory, minute: int, later: list[tuple[int, int, bool]]
-) -> None:
-    _change_nothing(tmp_path_factory, minute, later)
-
-
-def _change_nothing(tmp_path_factory: pytest.TempPathFactory, minute: int, later: list[tuple[int, int, bool]]) -> None:
     as_of = datetime(2013, 3, 5, tzinfo=UTC) + timedelta(minutes=minute)
     predictions, outcomes = make_delayed(requests=300)
     known = outcomes[outcomes["observed_at"] <= as_of]

@@ -154,11 +154,13 @@ def test_what_is_no_mapping_or_no_yaml(workspace):
     assert load_error(workspace, "name: x\n---\nname: y\n") == (
         "thing.yml:2: not valid YAML: expected a single document in the stream but found another document"
     )
-    assert load_error(workspace, "[" * 1000) == "thing.yml: not a definition: it is nested too deeply"
+    assert load_error(workspace, "[" * 3000) == "thing.yml: not a definition: it is nested too deeply"
     (workspace.root / "thing.yml").write_bytes(b"name: \xff\n")
     with pytest.raises(DefinitionError, match=r"thing\.yml: not UTF-8 text \(byte 6\)"):
         workspace.load("thing.yml", Thing)
-    with pytest.raises(DefinitionError, match=r"^gone\.yml: there is no such file$"):
+    with pytest.raises(
+        DefinitionError, match=r"^gone\.yml: there is no such file; write it, or take it from 'toolkit init'$"
+    ):
         workspace.load("gone.yml", Thing)
     (workspace.root / "folder.yml").mkdir()
     with pytest.raises(DefinitionError, match=r"^folder\.yml: cannot be read: Is a directory$"):

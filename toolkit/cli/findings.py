@@ -204,8 +204,10 @@ def _absent_definition(name: str, what: str, copy: str) -> Finding:
 
 
 def _inspect_file(workspace: Workspace, path: str, load: Callable[[], object]) -> Finding:
+    from toolkit.workspace.documents import HOW_TO_BEGIN
+
     if not (workspace.root / path).is_file():
-        return Finding(path, "missing", "there is no such file", "write it, or take it from 'toolkit init'")
+        return Finding(path, "missing", "there is no such file", HOW_TO_BEGIN)
     return _inspect_loaded(path, load)
 
 

@@ -118,10 +118,9 @@ def _usage_message(err: TyperException) -> str:
     """What the command line makes of wrong usage; where a template's parameter was meant, how that is written."""
     message = err.format_message()
     command = getattr(err, "cmd", None)
-    takes_parameters = command is not None and any("-p" in option.opts for option in command.params)
-    option = getattr(err, "option_name", "")
-    stranger = option and not getattr(err, "possibilities", None)
-    if takes_parameters and (stranger or "=" in message):
-        key = str(option).strip("-").replace("-", "_") or "KEY"
-        return f"{message}; a template's parameter is written -p {key}=VALUE"
-    return message
+    if command is None or command.name != "run":
+        return message
+    option = "" if getattr(err, "possibilities", None) else getattr(err, "option_name", "")
+    if not option and not message.startswith("Got unexpected extra argument"):
+        return message
+    return f"{message}; a template's parameter is written -p {option.strip('-').replace('-', '_') or 'KEY'}=VALUE"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.data import Source
 from toolkit.data.functions import clock_of
-from toolkit.data.instants import day_of
+from toolkit.data.instants import day_of, seconds_between
 from toolkit.data.labels import latest_labels
 from toolkit.metrics.kinds import segment_value, truth
 from toolkit.metrics.needs import with_scalars
@@ -106,7 +106,7 @@ def unit_days(asked: Asked, units: ir.Table, requests: ir.Table) -> ir.Table:
 
     rows = requests.left_join(units.select("unit_id", "variant", "exposed_at"), "unit_id").drop("unit_id_right")
     own = rows.version == ibis.cases(*((rows.variant == k, v.version) for k, v in asked.plan.variants.items()))
-    lag_s = _whole_seconds(rows.occurred_at) - _whole_seconds(rows.exposed_at)
+    lag_s = seconds_between(rows.exposed_at, rows.occurred_at)
     after = (rows.occurred_at >= rows.exposed_at).fill_null(False)
     rows = rows.mutate(own=own.fill_null(False), after=after, lag_s=lag_s, day=day_of(rows.occurred_at))
     own, after, labelled = rows.own, rows.after, rows.label.notnull()
@@ -252,7 +252,7 @@ def _switch_tallies(rows: ir.Table) -> list[ir.Table]:
     """Units seen in more than one variant, by the variant seen first."""
     import ibis
 
-    gap_s = _whole_seconds(rows.switched_at) - _whole_seconds(rows.exposed_at)
+    gap_s = seconds_between(rows.exposed_at, rows.switched_at)
     kinds: dict[str, Any] = {
         "switch": rows.other_variant,
         "switch_gap": ibis.cases((gap_s <= SAME_INSTANT_S, "at once"), (gap_s < 3600, "within an hour"), else_="later"),
@@ -305,8 +305,3 @@ def _tallied(rows: ir.Table, kind: str, value: Any, counts: Mapping[str, Any]) -
 
 def _count(condition: Any) -> Any:
     return condition.fill_null(False).ifelse(1, 0).sum()
-
-
-def _whole_seconds(instants: Any) -> Any:
-    """Since 1970."""
-    return clock_of(instants).epoch_seconds().cast("int64")

@@ -260,9 +260,11 @@ def cell_keys(base: ir.Table, split: str) -> dict[str, Any]:
     """
     import ibis
 
-    value = ibis.literal(ALL) if split == ALL else base[split]  # the literal as it is: it varies not from row to row
-    if split != ALL and not (value.type().is_integer() or value.type().is_boolean()):
-        value = segment_value(value)
+    if split == ALL:
+        value = ibis.literal(ALL)  # and nothing made of it, which would count as a key that varies
+    else:
+        dtype = base[split].type()
+        value = base[split] if dtype.is_integer() or dtype.is_boolean() else segment_value(base[split])
     return {"population": base.population, "segment": ibis.literal(split), "segment_value": value, "day": base.day}
 
 

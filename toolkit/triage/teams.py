@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from toolkit.checks import unknown_name_message
-from toolkit.errors import DefinitionError, Skipped
+from toolkit.errors import Skipped
 from toolkit.signals.signal import Kind
 from toolkit.triage.ranges import Range
 from toolkit.triage.team_scores import Scoring, point_problems
@@ -95,13 +95,6 @@ def load_teams(workspace: Workspace) -> dict[str, TeamDefinition]:
     Raises `DefinitionError`, also for roles that do not add up to the capacity, and for estimates in roles that the
     team does not have.
     """
-    path = workspace.root / TEAMS_FILE
-    if not path.is_file():
-        raise DefinitionError(
-            f"{TEAMS_FILE}: there is no such file; it says who works on which models and how much they can take on: "
-            "write it, or take it from 'toolkit init'",
-            path=path,
-        )
     teams = workspace.load(TEAMS_FILE, TeamsFile).teams
     if problems := [problem for key, team in teams.items() for problem in _role_problems(key, team)]:
         raise workspace.error_in(TEAMS_FILE, problems)

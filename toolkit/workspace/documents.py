@@ -19,6 +19,9 @@ from toolkit.errors import DefinitionError
 KeyPath = Sequence[str | int]
 """Where something stands in a file: keys of mappings and indices of lists, from the top."""
 
+HOW_TO_BEGIN = "write it, or take it from 'toolkit init'"
+"""What to do about a definition file that is not there."""
+
 _MOST_TEXTS = 32
 """So many texts are remembered as they were read: one analysis asks for the same few files again and again, and reading
 YAML takes far longer than all else that is done with it."""
@@ -126,7 +129,7 @@ def _read_text(path: Path, shown: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise DefinitionError(f"{shown}: there is no such file", path=path) from None
+        raise DefinitionError(f"{shown}: there is no such file; {HOW_TO_BEGIN}", path=path) from None
     except UnicodeDecodeError as err:
         raise DefinitionError(f"{shown}: not UTF-8 text (byte {err.start})", path=path) from None
     except OSError as err:
