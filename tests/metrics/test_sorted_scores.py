@@ -19,6 +19,7 @@ from toolkit.metrics.sorting import MOST_ROWS, Scores
 
 METRICS = {"auc": "kind: auc", "ece": "kind: ece", "late_auc": "kind: auc, filter: score > 0.2"}
 KINDS = {key: EVERY[key] for key in ("auc", "ece", "within")}
+BINNED = {key: EVERY[key] for key in ("ece", "within")}
 NO_LABEL = {"label": None}
 SPLITS = [ALL, "carrier"]
 
@@ -62,13 +63,17 @@ CASES = {"small": (REQUESTS, None), "one population": (REQUESTS, "current"), "la
 @pytest.mark.parametrize("case", CASES)
 def test_sorted_scores_give_what_the_engines_ranks_give(engine, case, within):
     base = table(engine, *CASES[case])
-    found = Scores.read(engine, base, SPLITS).measure(KINDS, within=within)
-    assert found.keys() == KINDS.keys()
-    for key, kind in KINDS.items():
-        ranked = engine.execute(ibis.union(*(kind.branch(base, split, within=within) for split in SPLITS)))
-        pd.testing.assert_frame_equal(
-            unpacked(engine.execute(found[key])), unpacked(ranked), rtol=1e-11, check_dtype=False
-        )
+    ranked = {
+        key: unpacked(engine.execute(ibis.union(*(kind.branch(base, split, within=within) for split in SPLITS))))
+        for key, kind in KINDS.items()
+    }
+    for kinds in (KINDS, BINNED):
+        found = Scores.read(engine, base, SPLITS).measure(kinds, within=within)
+        assert found.keys() == kinds.keys()
+        for key in kinds:
+            pd.testing.assert_frame_equal(
+                unpacked(engine.execute(found[key])), ranked[key], rtol=1e-11, check_dtype=False
+            )
 
 
 def test_the_edges_of_classes_are_the_engines_at_either_size(engine):

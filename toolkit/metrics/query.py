@@ -20,6 +20,7 @@ from toolkit.data.connections import EMBEDDED
 from toolkit.data.instants import date_of
 from toolkit.errors import ArgumentError, DefinitionError
 from toolkit.metrics.cells import Cells
+from toolkit.metrics.classes import ClassKind
 from toolkit.metrics.definitions import METRICS_FILE, load_segments
 from toolkit.metrics.kinds import (
     ALL,
@@ -43,7 +44,7 @@ from toolkit.metrics.needs import (
     with_scalars,
 )
 from toolkit.metrics.segments import SegmentDefinition
-from toolkit.metrics.sorting import ClassKind, Scores
+from toolkit.metrics.sorting import Scores
 from toolkit.windows import Window
 
 if TYPE_CHECKING:

@@ -133,17 +133,18 @@ def rank_classes(base: ir.Table, grain: Grain, *, within: Within, squares: bool 
 
     In a scope of up to `EXACT` requests each score is a class of its own, in a larger one there are `CLASSES` of them.
 
-    Columns besides the keys that vary: of_class, in order; size, of the scope; n, positives, score_sum and label_sum;
-    twice, Σ over the requests of how many score lower and how many no higher, and twice_positives, over those with
-    label 1; twice_top, the largest of the class; with `squares` score_square_sum and score_label_sum.
+    Columns besides the keys that vary: of_class, in order; mass_class, in which of `CLASSES` of equal mass its ranks
+    are, also where there are more; size, of the scope; n, positives, score_sum and label_sum; twice, Σ over the
+    requests of how many score lower and how many no higher, and twice_positives, over those with label 1; with
+    `squares` score_square_sum and score_label_sum.
     """
     import ibis
 
     rows = ranked(base, grain, within=within)
     # below = share_below · (size - 1), so that this is true where the scope is small, and for its lowest score.
     is_small = rows.below <= rows.share_below * (EXACT - 0.5)
-    in_many = ((rows.share_below + rows.share_up_to) * (CLASSES / 2)).floor().cast("int64")
-    rows = rows.mutate(of_class=is_small.ifelse(rows.below, in_many))
+    in_mass = ((rows.share_below + rows.share_up_to) * (CLASSES / 2)).floor().cast("int64")
+    rows = rows.mutate(of_class=is_small.ifelse(rows.below, in_mass), in_mass=in_mass)
     positive = rows.label == 1.0
     sums = {
         "n": rows.count(),
@@ -154,8 +155,7 @@ def rank_classes(base: ir.Table, grain: Grain, *, within: Within, squares: bool 
         "up_to": rows.share_up_to.sum(),
         "below_positives": positive.ifelse(rows.below, 0).sum(),
         "up_to_positives": positive.ifelse(rows.share_up_to, 0.0).sum(),
-        "top_below": rows.below.max(),
-        "top_up_to": rows.share_up_to.max(),
+        "in_mass": rows.in_mass.max(),
     }
     if squares:
         sums |= {
@@ -169,8 +169,6 @@ def rank_classes(base: ir.Table, grain: Grain, *, within: Within, squares: bool 
         """Of a class few enough requests are added up for the share, times the size, to be a whole number again."""
         return classes[below].cast("int64") + (classes[up_to] * classes["size"]).round().cast("int64")
 
-    return classes.mutate(
-        twice=twice("below", "up_to"),
-        twice_positives=twice("below_positives", "up_to_positives"),
-        twice_top=twice("top_below", "top_up_to"),
-    )
+    classes = classes.mutate(twice=twice("below", "up_to"), twice_positives=twice("below_positives", "up_to_positives"))
+    of_one_score = (CLASSES * (classes.twice // classes.n)) // (2 * classes["size"])
+    return classes.mutate(mass_class=(classes["size"] <= EXACT).ifelse(of_one_score, classes.in_mass))

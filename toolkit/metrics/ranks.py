@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -11,9 +11,9 @@ from typing_extensions import override
 
 from toolkit import stats
 from toolkit.data import LABEL
+from toolkit.metrics.classes import Classes, ClassKind
 from toolkit.metrics.kinds import RankKind, Within, column_name, number
-from toolkit.metrics.ranking import Grain, from_lists, labelled, rank_classes, ranked
-from toolkit.metrics.sorting import Classes, ClassKind
+from toolkit.metrics.ranking import CLASSES, Grain, from_lists, labelled, rank_classes, ranked
 from toolkit.stats import Estimate
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ class Auc(ClassKind):
     @override
     def class_sums(self) -> Sequence[str]:
         return ("positives", "twice", "twice_positives") if self.bins is None else ()
+
+    @property
+    @override
+    def mass_classes(self) -> Collection[int]:
+        return range(CLASSES + 1)  # the highest score of all has the last for itself
 
     @property
     @override

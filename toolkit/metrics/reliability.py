@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
@@ -10,9 +10,9 @@ from typing_extensions import override
 
 from toolkit import stats
 from toolkit.data import LABEL
+from toolkit.metrics.classes import Classes, ClassKind
 from toolkit.metrics.kinds import RankKind, Within
 from toolkit.metrics.ranking import CLASSES, Grain, from_lists, labelled, rank_classes
-from toolkit.metrics.sorting import Classes, ClassKind
 from toolkit.stats import Estimate
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ class _BinnedKind(ClassKind, _ReliabilityKind):
     def branch(self, base: ir.Table, split: str, *, within: Within = "population") -> ir.Table:
         """A score's bin is where the middle of its ranks falls, floor(bins · midrank / all).
 
-        In a scope of more than `EXACT` requests an edge may lie one request further: there they are made of classes.
+        In a scope of more than `EXACT` requests an edge may lie one request further: they are made of classes there.
         """
         grain = Grain.of(base, split)
         classes = rank_classes(base, grain, within=within, squares="score_square_sum" in self.sums)
-        place = (self.bins * classes.twice_top) // (2 * classes["size"])
+        place = (self.bins * classes.mass_class) // CLASSES
         cells = classes.group_by(*grain.keys, bin=place.clip(0, self.bins - 1)).aggregate(
             **{name: classes[name].sum().cast("float64") for name in self.sums[1:]}
         )
@@ -70,11 +70,16 @@ class _BinnedKind(ClassKind, _ReliabilityKind):
     def class_sums(self) -> Sequence[str]:
         return self.sums[2:]
 
+    @property
+    @override
+    def mass_classes(self) -> Collection[int]:
+        return range(0, CLASSES, CLASSES // self.bins)
+
     @override
     def of_classes(self, classes: Classes) -> dict[str, Sequence[Any]]:
         import numpy as np
 
-        place = np.minimum(self.bins * classes.sums["twice_top"] // (2 * classes.size), self.bins - 1)
+        place = np.minimum(self.bins * classes.sums["mass_class"] // CLASSES, self.bins - 1)
         cell = classes.cell * self.bins + place
         n = np.bincount(cell, classes.sums["n"])
         filled = np.flatnonzero(n)
