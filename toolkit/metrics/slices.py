@@ -30,25 +30,26 @@ def sliced_classes(cells: Sequence[Any], asked: Asked) -> Classes:
     counts = np.sum([sums["n"] for sums in by_slice], axis=0)
     begins = asked.mass_classes[1:]  # the first begins with the lowest score
     divided = _divided(counts, begins)
-    among = np.isin(np.arange(SLICES), divided)
-    rows = [_chosen(keys, among) for keys in cells]
+    is_divided = np.isin(np.arange(SLICES), divided)
+    rows = [_within(is_divided, keys) for keys in cells]
     below = _below(np.sort(np.concatenate(rows)), counts, divided, begins)
 
     def class_of(keys: Any) -> Any:
         return np.searchsorted(below, keys)
 
-    class_of_slice = class_of(_highest_key(np.arange(SLICES)))
-    parts = []
-    for sums, some in zip(by_slice, rows, strict=True):
-        of_divided = _added(some, class_of, begins.size + 1, asked.sums)
-        parts.append(
-            {
-                name: np.bincount(class_of_slice, np.where(among, 0.0, each), begins.size + 1) + of_divided[name]
-                for name, each in sums.items()
-            }
+    class_of_slice, places = class_of(_highest_key(np.arange(SLICES))), asked.mass_classes.size
+    by_class = [_added(keys, class_of, places, asked.sums) for keys in rows]
+    table = {
+        name: np.stack(
+            [
+                np.bincount(class_of_slice, np.where(is_divided, 0.0, of_slice[name]), places) + of_class[name]
+                for of_slice, of_class in zip(by_slice, by_class, strict=True)
+            ]
         )
-    cell, place = np.nonzero(np.stack([part["n"] for part in parts]))
-    sums = {name: np.stack([part[name] for part in parts])[cell, place] for name in ("n", *asked.sums)}
+        for name in ("n", *asked.sums)
+    }
+    cell, place = np.nonzero(table["n"])
+    sums = {name: each[cell, place] for name, each in table.items()}
     return Classes(len(cells), cell, place, sums | {"mass_class": asked.mass_classes[place]})
 
 
@@ -101,11 +102,11 @@ def _added(keys: Any, place_of: Callable[[Any], Any], places: int, names: Collec
     return sums
 
 
-def _chosen(keys: Any, among: Any) -> Any:
-    """Those of the keys whose slice is among some."""
+def _within(is_divided: Any, keys: Any) -> Any:
+    """Those of the keys whose slice is divided."""
     import numpy as np
 
-    return np.concatenate([part[among[_slice_of(part)]] for part in _parts(keys)])
+    return np.concatenate([part[is_divided[_slice_of(part)]] for part in _parts(keys)])
 
 
 def _parts(keys: Any) -> Iterator[Any]:
