@@ -12,23 +12,28 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 # Kernels, workers and the command line are processes of their own: without bytecode each compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test slow lint lock bench clean
+.PHONY: help demo test coverage slow lint lock bench clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    install, build the workspace demo/ from real flights, publish its two reports"
-	@echo "make test    lint, types, import contract, generated files, tests with coverage"
-	@echo "make slow    the tests that take minutes: the wheel in a clean environment, and others"
-	@echo "make lint    only what reads the code"
-	@echo "make bench   the benchmarks, an hour and a half in all, into docs/benchmarks.md; ONLY=\"NAME …\" for some"
-	@echo "make lock    resolve both locks again and write environment.yml (needs uv)"
-	@echo "make clean   remove .venv, demo/, build/, dist/ and caches"
+	@echo "make demo      install, build the workspace demo/ from real flights, publish its two reports"
+	@echo "make test      lint, types, import contract, generated files, tests"
+	@echo "make coverage  the same, and how much of the package the tests run; a quarter longer"
+	@echo "make slow      the tests that take minutes: the wheel in a clean environment, and others"
+	@echo "make lint      only what reads the code"
+	@echo "make bench     the benchmarks, an hour and a half in all, into docs/benchmarks.md; ONLY=\"NAME …\" for some"
+	@echo "make lock      resolve both locks again and write environment.yml (needs uv)"
+	@echo "make clean     remove .venv, demo/, build/, dist/ and caches"
 
 demo: $(VENV)/.toolkit
 	@$(BIN)/python scripts/demo.py
 
 test: lint
 	@echo "==> tests"
+	@$(BIN)/python -m pytest --numprocesses=auto --dist loadfile
+
+coverage: lint
+	@echo "==> tests, with coverage"
 	@$(BIN)/python -m pytest --numprocesses=auto --dist loadfile --cov --cov-report=term
 
 slow: $(VENV)/.tests
