@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make demo      install, build the workspace demo/ from real flights, publish its two reports"
 	@echo "make test      lint, types, import contract, generated files, tests"
-	@echo "make coverage  the same, and how much of the package the tests run; a quarter longer"
+	@echo "make coverage  the same, and how much of the package the tests run; half as long again"
 	@echo "make slow      the tests that take minutes: the wheel in a clean environment, and others"
 	@echo "make lint      only what reads the code"
 	@echo "make bench     the benchmarks, an hour and a half in all, into docs/benchmarks.md; ONLY=\"NAME …\" for some"
