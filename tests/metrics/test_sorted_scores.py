@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import ibis
 import numpy as np
 import pandas as pd
@@ -187,3 +189,24 @@ def test_what_is_the_same_for_all_requests_is_no_key_of_any():
     rows = rows.mutate(population=ibis.literal("all"))
     assert Grain.of(rows, "").keys == ["day"]
     assert Grain.of(rows, "stops").keys == ["segment_value", "day"]
+
+
+def test_a_few_requests_take_little_memory(engine):
+    base = table(engine, REQUESTS)
+    tracemalloc.start()  # counts what numpy reserves, as a kernel's limit of memory does, whether or not it is used
+    try:
+        assert Scores.read(engine, base, SPLITS) is not None
+        highest = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert highest < 64 * 2**20
+
+
+def test_more_requests_than_there_was_room_for_are_kept(engine, monkeypatch):
+    scores = Scores.read(engine, table(engine, REQUESTS), SPLITS)
+    monkeypatch.setattr(sorting, "_FIRST_ROOM", 1)
+    grown = Scores.read(engine, table(engine, REQUESTS), SPLITS)
+    np.testing.assert_array_equal(grown.keys, scores.keys)
+    assert grown.codes.keys() == scores.codes.keys()
+    for name, codes in scores.codes.items():
+        np.testing.assert_array_equal(grown.codes[name], codes)

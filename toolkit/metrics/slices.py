@@ -31,7 +31,7 @@ def sliced_classes(cells: Sequence[Any], asked: Asked) -> Classes:
     begins = asked.mass_classes[1:]  # the first begins with the lowest score
     divided = _divided(counts, begins)
     is_divided = np.isin(np.arange(SLICES), divided)
-    rows = [_within(is_divided, keys) for keys in cells]
+    rows = [_in_divided(is_divided, keys) for keys in cells]
     below = _below(np.sort(np.concatenate(rows)), counts, divided, begins)
 
     def class_of(keys: Any) -> Any:
@@ -102,7 +102,7 @@ def _added(keys: Any, place_of: Callable[[Any], Any], places: int, names: Collec
     return sums
 
 
-def _within(is_divided: Any, keys: Any) -> Any:
+def _in_divided(is_divided: Any, keys: Any) -> Any:
     """Those of the keys whose slice is divided."""
     import numpy as np
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MOST_ROWS = 16_777_216
 """Requests that are sorted here: 128 MiB of them and half as much for each key that varies, meanwhile 350 MiB more."""
 
+_FIRST_ROOM = 1_048_576
+"""Requests that there is room for at first: what is reserved counts where memory is limited, used or not."""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -54,23 +57,24 @@ class Scores:
 
         grains = tuple(Grain.of(base, split) for split in splits)
         varying = {_own_name(name, at): key for at, grain in enumerate(grains) for name, key in grain.varying.items()}
-        # Of memory that is only reserved, none is taken before a request comes; and none of it moves when more come.
-        keys = np.empty(MOST_ROWS, dtype=np.int64)
-        codes = {name: np.empty(MOST_ROWS, dtype=np.int32) for name in varying}
+        keys = np.empty(_FIRST_ROOM, dtype=np.int64)
+        codes = {name: np.empty(_FIRST_ROOM, dtype=np.int32) for name in varying}
         names: dict[str, dict[str, int]] = {name: {} for name in varying}
         rows = 0
         for batch in read_batches(backend, backend.compile(labelled(base, Grain(varying, {}))), rows=BATCH_ROWS):
             found, those = packed(batch), slice(rows, rows + batch.num_rows)
             if found is None or those.stop > MOST_ROWS:
                 return None
+            keys = _with_room(keys, those.stop)
             keys[those] = found
             for name, known in names.items():
+                codes[name] = _with_room(codes[name], those.stop)
                 codes[name][those] = _coded(batch.column(name), known)
             rows = those.stop
         if not rows or any(_cells(grain, names, at) > MOST_ROWS for at, grain in enumerate(grains)):
             return None
-        filled = {name: code[:rows] for name, code in codes.items()}
-        return cls(keys[:rows], filled, {name: list(known) for name, known in names.items()}, grains)
+        of_rows = {name: code[:rows] for name, code in codes.items()}
+        return cls(keys[:rows], of_rows, {name: list(known) for name, known in names.items()}, grains)
 
     def measure(self, metrics: Mapping[str, ClassKind], *, within: Within) -> dict[str, ir.Table]:
         """By metric what its branches of all segmentations would bring, as one table."""
@@ -80,8 +84,8 @@ class Scores:
         asked = Asked.by(metrics.values())
         found: dict[str, list[Any]] = {key: [] for key in metrics}
         for at in range(len(self.grains)):
-            for cells, rows in self._scopes(at, within):
-                classes = classes_of(rows, asked)
+            for cells, keys in self._scopes(at, within):
+                classes = classes_of(keys, asked)
                 for key, metric in metrics.items():
                     found[key].append(pa.table(cells | metric.of_classes(classes)))
         return {key: ibis.memtable(pa.concat_tables(parts)) for key, parts in found.items()}
@@ -131,6 +135,20 @@ def _own_name(key: str, at: int) -> str:
 def _cells(grain: Grain, names: Mapping[str, Collection[str]], at: int) -> int:
     """How many cells the segmentation at a place could have."""
     return math.prod(len(names[_own_name(key, at)]) for key in grain.keys)
+
+
+def _with_room(values: Any, rows: int) -> Any:
+    """The values, where there is room for so many rows; else a copy of them with more, doubled until there is."""
+    import numpy as np
+
+    room = values.size
+    while room < rows:
+        room *= 2
+    if room == values.size:
+        return values
+    larger = np.empty(room, dtype=values.dtype)
+    larger[: values.size] = values
+    return larger
 
 
 def _coded(column: Any, known: dict[str, int]) -> Any:
