@@ -87,6 +87,17 @@ def sklearn_curve(strategy: str) -> Way:
     return lambda path: (lambda: _curve(*_labels_and_scores(path), strategy), lambda found: found)
 
 
+def sklearn_auc_and_curve() -> Way:
+    """AUC and the curve of equal mass, of arrays that are read once."""
+    from sklearn.metrics import roc_auc_score
+
+    def measure(path: Path) -> list[float]:
+        label, score = _labels_and_scores(path)
+        return [float(roc_auc_score(label, score)), *_curve(label, score, "quantile")]
+
+    return lambda path: (lambda: measure(path), lambda found: found)
+
+
 def sklearn_all() -> Way:
     """AUC, Brier score, log loss and both curves, of arrays that are read once."""
     from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score

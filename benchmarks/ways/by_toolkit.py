@@ -118,6 +118,11 @@ def curve_of_mass() -> Way:
     return _ranks(["ece"], lambda found: _read_mass(found["ece"]))
 
 
+def auc_and_curve() -> Way:
+    """Both, of one reading and one sort."""
+    return _ranks(["auc", "ece"], lambda found: [*_value_of_auc(found["auc"]), *_read_mass(found["ece"])])
+
+
 def all_scores() -> Way:
     """What a report asks of the scores: AUC, both curves, Brier score and log loss, of one population of one day."""
     connection, metrics = open_ibis(), _rank_metrics(["auc", "ece"])
@@ -195,7 +200,7 @@ def _read_mass(found: Any) -> list[float]:
 
 
 def curve_of_width() -> Way:
-    """Mean score and label rate by the twentieth of the score."""
+    """Mean score and label rate by the twentieth of the score, by a query: no metric has bins of equal width."""
     connection = open_ibis()
 
     def measure(path: Path) -> Any:

@@ -67,11 +67,17 @@ def packed(batch: Any) -> Any | None:
     import numpy as np
 
     score, label = (batch.column(name).to_numpy(zero_copy_only=False) for name in ("score", "label"))
+    keys = (score + 0.0).view(np.int64)  # a 0 is added because -0 has the highest bit
     positive = label == 1.0
-    if not (((score >= 0.0) & (score < 2.0)).all() and (positive == label).all()):
+    if not ((keys.view(np.uint64) < 1 << 62) & (positive | (label == 0.0))).all():
         return None
-    # Of such a float the two highest bits are 0; and 0 is added because -0 has one that is not.
-    return ((score + 0.0).view(np.int64) << 1) | positive
+    keys <<= 1  # of a float between 0 and 2 the two highest bits are 0
+    keys |= positive
+    return keys
+
+
+POSITIVES = frozenset({"positives", "label_sum"})
+"""The sums that are how many requests have label 1."""
 
 
 def addends(keys: Any, wanted: Collection[str]) -> dict[str, Any]:
@@ -80,8 +86,7 @@ def addends(keys: Any, wanted: Collection[str]) -> dict[str, Any]:
 
     positive, score = keys & 1, (keys >> 1).view(np.float64)
     each: dict[str, Callable[[], Any]] = {
-        "positives": lambda: positive,
-        "label_sum": lambda: positive,
+        **dict.fromkeys(POSITIVES, lambda: positive),
         "score_sum": lambda: score,
         "score_square_sum": lambda: score * score,
         "score_label_sum": lambda: score * positive,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from toolkit.metrics.classes import Asked, Classes, addends, in_mass
+from toolkit.metrics.classes import POSITIVES, Asked, Classes, addends, in_mass
 
 _BITS, _OCTAVES = 9, 17
 _SHIFT = 53 - _BITS
@@ -93,13 +93,15 @@ def _added(keys: Any, place_of: Callable[[Any], Any], places: int, names: Collec
     """By place how many keys are there, as n, and what they add to the sums of these names."""
     import numpy as np
 
-    sums = {"n": np.zeros(places, dtype=np.int64)} | {name: np.zeros(places) for name in names}
+    by_label = np.zeros(2 * places, dtype=np.int64)
+    sums = {name: np.zeros(places) for name in names if name not in POSITIVES}
     for part in _parts(keys):
         place = place_of(part)
-        sums["n"] += np.bincount(place, minlength=places)
-        for name, values in addends(part, names).items():
+        by_label += np.bincount(place << 1 | part & 1, minlength=2 * places)
+        for name, values in addends(part, sums).items():
             sums[name] += np.bincount(place, values, places)
-    return sums
+    negatives, positives = by_label.reshape(places, 2).T
+    return {"n": negatives + positives} | {name: sums.get(name, positives) for name in names}
 
 
 def _in_divided(is_divided: Any, keys: Any) -> Any:
