@@ -145,9 +145,16 @@ class Streaming:
         values = {f"value_{at}": _value(requests[each.column], each) for at, each in enumerate(self.edges)}
         by = {f"by_{at}": segment_value(requests[segment]) for at, segment in enumerate(self.segments)}
         rows = requests.select(*also, **values, **by)
-        coded = {f"value_{at}": _text_code(each, at) for at, each in enumerate(self.edges) if each.kind == "category"}
-        replaced = ", ".join(f"{code} AS {name}" for name, code in coded.items())
-        return f"SELECT *{f' REPLACE ({replaced})' if coded else ''} FROM ({backend.compile(rows)}) AS requests"  # noqa: S608 - names of ours
+        sql = str(backend.compile(rows))
+        texts = {at: each for at, each in enumerate(self.edges) if each.kind == "category"}
+        if not texts:
+            return sql
+        placed = ", ".join(f"{_text_place(each, at)} AS place_{at}" for at, each in texts.items())
+        coded = ", ".join(f"{_text_code(each, at)} AS value_{at}" for at, each in texts.items())
+        places = ", ".join(f"place_{at}" for at in texts)
+        # A place has a column of its own: the engine would look a text up as often as the expression is written.
+        placing = f"SELECT *, {placed} FROM ({sql}) AS requests"  # noqa: S608 - names of ours
+        return f"SELECT * EXCLUDE ({places}) REPLACE ({coded}) FROM ({placing}) AS placed"  # noqa: S608 - names of ours
 
     def _pieces(self, batch: Any) -> Iterator[tuple[str, Any]]:
         """A batch by day: tables and files are in the order of time more often than not, and cut without a copy."""
@@ -255,12 +262,19 @@ def _value(column: Any, edges: ColumnEdges) -> Any:
     return text_of(column) if edges.kind == "category" else column.cast("float64")
 
 
-def _text_code(edges: ColumnEdges, at: int) -> str:
-    """The code of a text, in the engine's own words: Ibis knows no types that are made as one goes."""
-    unknown = edges.size if edges.knows_all else edges.place_of_unknown
+def _text_place(edges: ColumnEdges, at: int) -> str:
+    """Where among the known texts a text is, in the engine's own words: Ibis knows no types that are made as one goes.
+
+    NULL when it is not among them.
+    """
     text, texts = f"value_{at}", f"profile_texts_{at}"
     if len(edges.values) + len(edges.tail) > FEW_TEXTS:
         text = f"CASE WHEN {text} IN (SELECT unnest(enum_range(NULL::{texts}))::VARCHAR) THEN {text} END"
-    place = f"enum_code(TRY_CAST({text} AS {texts}))::INTEGER"
-    known = f"CASE WHEN {place} IS NULL THEN {unknown} ELSE least({place}, {len(edges.values)}) END"
-    return f"CASE WHEN value_{at} IS NULL THEN {edges.size + 1} ELSE {known} END"
+    return f"enum_code(TRY_CAST({text} AS {texts}))::INTEGER"
+
+
+def _text_code(edges: ColumnEdges, at: int) -> str:
+    """The code of a text whose place is known."""
+    missing, unknown = edges.size + 1, edges.size if edges.knows_all else edges.place_of_unknown
+    cases = f"WHEN value_{at} IS NULL THEN {missing} WHEN place_{at} IS NULL THEN {unknown}"
+    return f"CASE {cases} ELSE least(place_{at}, {len(edges.values)}) END"
