@@ -12,8 +12,9 @@ import pandas as pd
 from toolkit.data import imports
 from toolkit.data.column_facts import look_at_file
 from toolkit.data.imports import Imported, import_file
-from toolkit.data.mapping import TableMapping, Wishes, guess_mapping
+from toolkit.data.mapping import TableMapping, guess_mapping
 from toolkit.data.own_files import open_engine, open_file
+from toolkit.data.wishes import Wishes
 from toolkit.workspace import Workspace, open_workspace
 
 Import = Callable[..., Imported]

@@ -100,7 +100,8 @@ def test_messy_rows_are_counted_and_kept(call: Run, files: Path) -> None:
         "the key (request_id × model × version) came before in the file; the first row is kept": 1,
     }
     assert (files / "churn" / predictions["quarantine"]).is_file()
-    assert "labels of requests that are not among the predictions: " in labels["assumptions"][-1]
+    notes = [each.partition(":")[0] for each in labels["assumptions"][-2:]]
+    assert notes == ["labels of requests that are not among the predictions", "labels that are a yes"]
     assert (document["command"], document["waiting"]) == ("toolkit run triage", "")
     assert document["definitions"] == ["metrics.yml", "models/churn.yml", "teams.yml"]
 

@@ -9,7 +9,7 @@ import pytest
 from file_imports import SETTINGS, Import, map_file
 
 from toolkit.data.imports import Imported, import_file
-from toolkit.data.mapping import Wishes
+from toolkit.data.wishes import Wishes
 from toolkit.workspace import Workspace, open_workspace
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from toolkit.data.column_facts import FileFacts, look_at_file, shared_ids
-from toolkit.data.mapping import TableMapping, Wishes, guess_mapping, label_columns
+from toolkit.data.mapping import TableMapping, guess_mapping, label_columns
 from toolkit.data.own_files import open_engine, open_file
 from toolkit.data.questions import take_first
+from toolkit.data.wishes import Wishes
 from toolkit.errors import ArgumentError, UnknownNameError
 
 Look = Callable[..., FileFacts]
@@ -239,8 +240,8 @@ def test_labels_of_two_words_need_the_one_that_is_a_yes(facts: Look) -> None:
         guess_mapping("outcomes", seen, binary=True)
     assert str(refused.value) == (
         "own.csv: no column looks like label (yes or no); outcome is none: it holds no yes and no, but values such as "
-        "'bad'; write yes and no, or 1 and 0, or say which is yes, such as --positive bad. Name it with --map "
-        "label=COLUMN; columns that are left: outcome"
+        "'bad'; write yes and no, or 1 and 0, or say which is yes: --positive bad or --positive good. Name it with "
+        "--map label=COLUMN; columns that are left: outcome"
     )
     found = guess_mapping("outcomes", seen, binary=True, wishes=Wishes(positive="bad"))
     assert own(found)["label"] == "outcome"

@@ -15,8 +15,9 @@ from toolkit.errors import ArgumentError
 if TYPE_CHECKING:
     from toolkit.data.column_facts import FileFacts
     from toolkit.data.imports import Imported
-    from toolkit.data.mapping import TableMapping, Wishes
+    from toolkit.data.mapping import TableMapping
     from toolkit.data.questions import Choose
+    from toolkit.data.wishes import Wishes
     from toolkit.triage.proposals import Proposal
 
 

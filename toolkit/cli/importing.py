@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,8 +16,10 @@ from toolkit.errors import ArgumentError, ParameterError
 
 if TYPE_CHECKING:
     from toolkit.data.imports import Imported
-    from toolkit.data.mapping import TableMapping, Wishes
+    from toolkit.data.mapping import TableMapping
     from toolkit.data.questions import Choose, Question
+    from toolkit.data.wishes import Wishes
+    from toolkit.workspace import Workspace
 
 MapOption = Annotated[
     list[str] | None,
@@ -68,7 +70,7 @@ class Said:
         What is said of no table holds for each table that has such a column, unless only another file has the own one.
         """
         from toolkit.data.contracts import CONTRACTS
-        from toolkit.data.mapping import Wishes
+        from toolkit.data.wishes import Wishes
 
         own = {}
         for (where, column), name in self.columns.items():
@@ -113,12 +115,11 @@ def import_(
     said = read_said(mapped or [], constant or [], timezone, dates, positive, tables=[table])
     workspace = open_workspace()
     settings = settings_for_import(workspace, table)
-    models = workspace.keys("models")
     choose = chooser(yes=yes, as_json=as_json)
     done: list[tuple[TableMapping, Imported]] = []
     for path in files:
         with progress() as tell:
-            mapping = _map(table, path, said, choose, models[0] if len(models) == 1 else model_key(path), tell)
+            mapping = _map(workspace, table, path, said, choose, tell)
         if not as_json:
             print_mapping(mapping)
         confirm(yes=yes, as_json=as_json)
@@ -134,25 +135,42 @@ def import_(
         print_document({"imports": [describe(mapping, imported) for mapping, imported in done]})
 
 
-def _map(table: str, path: Path, said: Said, choose: Choose, model: str, tell: Any) -> TableMapping:
+def _map(
+    workspace: Workspace, table: str, path: Path, said: Said, choose: Choose, tell: Callable[[str], None]
+) -> TableMapping:
+    """How a file is read: as is said, else as one like it was read before, else as is guessed."""
     import tempfile
 
     from toolkit.data.column_facts import look_at_file
     from toolkit.data.mapping import guess_mapping, label_columns
     from toolkit.data.own_files import open_engine, open_file
     from toolkit.data.synonyms import how_named
+    from toolkit.data.wishes import earlier_import
 
     file = open_file(path)
     tell(f"{file.shown}: looking at its columns")
     with tempfile.TemporaryDirectory() as scratch, open_engine(Path(scratch)) as engine:
         facts = look_at_file(file, engine)
-    wishes = said.about(table, file.names)
+    before = earlier_import(workspace, table, file.names)
+    wishes = said.about(table, file.names).after(before)
     others = label_columns(facts) - set(wishes.columns.values()) if table == "predictions" else set()
     # Predictions and labels in one file have the number of the row in common, if no id.
     whole = bool(label_columns(facts)) and any(
         how_named("predictions", "score", name) is not None for name in file.names
     )
-    mapping = guess_mapping(table, facts, wishes=wishes, choose=choose, model=model, others=others, whole=whole)
+    models = workspace.keys("models")
+    mapping = guess_mapping(
+        table,
+        facts,
+        wishes=wishes,
+        choose=choose,
+        model=models[0] if len(models) == 1 else model_key(path),
+        # Rows that suddenly have no answer are a wrong mapping, unless that is said.
+        needed=[each for each in ("score", "prediction") if each in before.columns and wishes.columns.get(each) != ""],
+        others=others,
+        whole=whole,
+        binary=before.binary,
+    )
     if not others:
         return mapping
     told = f"left out, as labels: {', '.join(sorted(others))}; import them with 'toolkit import outcomes {path}'"
@@ -180,6 +198,9 @@ def read_said(
         check_in(dates, ["day-first", "month-first"], noun="order of dates")
     columns = _read_pairs(mapped, "--map", "--map request_id=id", tables)
     values = _read_pairs(constants, "--set", "--set version=3", tables)
+    for where, column in values:
+        if (where, column) in columns:
+            raise ParameterError(f"--map {column} and --set {column} are both given; a column has one or the other")
     for (_, column), value in values.items():
         _check_constant(column, value, tables)
     return Said(columns, values, timezone, dates, positive)

@@ -59,6 +59,12 @@ class ColumnFacts:
     month_first: int
     compact: int
     sample: str
+    last: str
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The first and the last of its values, as texts: where there are two, both."""
+        return self.sample, self.last
 
     def share(self, count: int) -> float:
         """A count as a share of the values that are there; 0 when none is."""
@@ -180,6 +186,7 @@ def _aggregates(column: str) -> list[str]:
         f"count({values.local_time(column, 'month_first')})",
         _counted(rf"regexp_matches({truth.given}, '^(19|20)\d{{6}}$') AND {compact} IS NOT NULL"),
         f"coalesce(min({text.given}), '')",
+        f"coalesce(max({text.given}), '')",
     ]
 
 

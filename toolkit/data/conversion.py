@@ -154,6 +154,8 @@ def _wrongs(mapping: TableMapping, columns: list[Target]) -> list[tuple[str, str
             wrongs.append((f"{name} is no {_NOUNS[kind]}", f"{given} AND {value} IS NULL"))
         if kind == "number":
             wrongs.append((f"{name} is infinite", f"isinf({value})"))
+        if name == "label" and mapping.binary:
+            wrongs.append(("label is not from 0 to 1", f"({value} < 0 OR {value} > 1)"))
         if spec and spec.low is not None:
             high = spec.high
             words = f"below {spec.low:g}" if high is None else f"not from {spec.low:g} to {high:g}"

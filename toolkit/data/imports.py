@@ -31,6 +31,7 @@ from toolkit.data.mapping import FROM_REQUEST, TableMapping
 from toolkit.data.own_files import MEMORY_MIB, bad_lines, explained, open_engine
 from toolkit.data.places import parquet_files
 from toolkit.data.values import quoted
+from toolkit.data.wishes import RECORD
 from toolkit.digests import digest_file, document_bytes
 from toolkit.errors import ArgumentError, ContractError
 from toolkit.workspace import Workspace
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
 
 MOST_WRONG_SHARE = 1 - MOST
 """When more than this share of a file's rows cannot be read, the mapping must be wrong, and nothing is imported."""
-
-RECORD = "import.json"
-"""In the folder of an import: which file it was, how it was mapped, what was assumed and counted."""
 
 _SHOWN = 60
 _DIGEST = 12
@@ -130,6 +128,7 @@ def import_file(
             progress(f"{file.shown}: looking for repeated keys")
             run.find_repeated()
             run.check()
+            run.note_labels()
             progress(f"{file.shown}: writing {table} by day")
             return run.publish(folder)
 
@@ -285,6 +284,24 @@ class _Run:
                 f"or --set\n{told}"
             )
 
+    def note_labels(self) -> None:
+        """Say how many labels are a yes: wrong words for it show nowhere else. Raises `ContractError` when none is."""
+        positive = self.mapping.positive
+        if self.mapping.table != "outcomes" or not (positive is not None or self.mapping.binary):
+            return
+        label = next(f"v{place}" for place, each in enumerate(self.columns) if each.name == "label")
+        counts = f"count(*), count_if({label} = 1), count_if({label} NOT IN (0, 1))"
+        ((rows, yes, between),) = self.staged.filter("reason IS NULL").aggregate(counts).fetchall()
+        own = self.mapping.assigned["label"].own if "label" in self.mapping.assigned else None
+        if rows and positive is not None and not yes and own and own.distinct > 1:
+            file = self.mapping.facts.file.shown
+            raise ContractError(
+                f"{file}: none of its {rows:,} labels is {positive!r}, which is said to be the yes; {own.name} "
+                f"holds {own.range_text}. Say which is yes with --positive"
+            )
+        if rows and not between:
+            self.notes.append(f"labels that are a yes: {yes:,} of {rows:,} ({yes / rows:.1%})")
+
     def _example(self, reason: str, given: str) -> str:
         """What of a row shows the reason: the own column that it is about, or the key; a line as it is."""
         if reason.startswith("the line"):
@@ -346,7 +363,11 @@ class _Run:
             "constants": dict(mapping.constants),
             "extras": {name: own.name for name, own in mapping.extras.items()},
             "assumptions": [*mapping.assumptions, *imported.notes],
+            "left_out": list(mapping.left_out),
             "timezone": mapping.timezone,
+            "dates": mapping.dates,
+            "positive": mapping.positive,
+            "binary": mapping.binary,
             "rows": imported.rows,
             "quarantined": {each.reason: each.rows for each in imported.quarantined},
         }

@@ -6,7 +6,6 @@ column that could be either of two is asked for, never chosen silently.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -14,10 +13,12 @@ from typing import NamedTuple
 
 from toolkit.checks import check_in
 from toolkit.data.column_facts import MOST, ColumnFacts, FileFacts
-from toolkit.data.contracts import CONTRACTS, Column, Table
+from toolkit.data.contracts import CONTRACTS, Table
+from toolkit.data.misfits import describe, label_misfit, misfit
 from toolkit.data.questions import Choose, Question, refuse
 from toolkit.data.synonyms import FACTORS, NAMES, how_named
 from toolkit.data.values import STYLES, Style, words_of
+from toolkit.data.wishes import Wishes
 from toolkit.errors import ArgumentError
 
 FROM_REQUEST = "request"
@@ -28,6 +29,7 @@ ROW_NUMBER = "row number"
 """A derived request_id: the file's digest and the row's number."""
 
 
+_NOTHING_SAID = Wishes()
 _ORDERS: dict[str, Style] = {"day-first": "day_first", "month-first": "month_first"}
 
 
@@ -55,7 +57,8 @@ class TableMapping:
 
     `assigned` by contract column; `constants` are the same in every row; `derived` come from other columns; `extras`
     are own columns that an open table keeps, by the name that they get, and `styles` how those of instants are written;
-    `left_out` are not imported; `positive` is the label that is a yes. `assumptions` says in words what nobody said.
+    `left_out` are not imported; `positive` is the label that is a yes; with `binary` labels are from 0 to 1.
+    `assumptions` says in words what nobody said.
     """
 
     table: str
@@ -69,28 +72,20 @@ class TableMapping:
     timezone: str
     positive: str | None = None
     styles: Mapping[str, Style] = field(default_factory=dict)
+    binary: bool = False
 
-
-@dataclass(frozen=True)
-class Wishes:
-    """What was said on the command line about one file.
-
-    Own columns and constants by contract column; the time zone; the order of day and month; the text that is a yes in
-    the column of labels.
-    """
-
-    columns: Mapping[str, str] = field(default_factory=dict)
-    constants: Mapping[str, str] = field(default_factory=dict)
-    timezone: str | None = None
-    dates: str | None = None
-    positive: str | None = None
+    @property
+    def dates(self) -> str | None:
+        """Whether day or month comes first in its instants; None where none is written so."""
+        styles = {each.style for each in self.assigned.values()} | set(self.styles.values())
+        return next((order for order, style in _ORDERS.items() if style in styles), None)
 
 
 def guess_mapping(
     table: str,
     facts: FileFacts,
     *,
-    wishes: Wishes = Wishes(),
+    wishes: Wishes = _NOTHING_SAID,
     choose: Choose = refuse,
     model: str = "model",
     shared: Mapping[str, str] | None = None,
@@ -159,6 +154,13 @@ class _Guess:
             if problem := self._misfit(column, own):
                 raise ArgumentError(f"{self.file}: {name} cannot be {column}: {problem}")
             self._take(column, own, "as you said")
+        elif (same := self._as_before(column)) is not None:
+            if problem := self._misfit(column, same):
+                raise ArgumentError(
+                    f"{self.file}: {same.name}, which was {column} in what was imported before, cannot be {column}: "
+                    f"{problem}. Name another with --map {column}=COLUMN, or --map {column}= if there is none"
+                )
+            self._take(column, same, "as imported before")
         else:
             found = self._candidates(column)
             if not found:
@@ -179,6 +181,11 @@ class _Guess:
                 rest = ", ".join(each.own for each in best if each != chosen)
                 self.assumptions.append(f"{column} is {chosen.own}; it could be {rest}: --map {column}=COLUMN")
             self._take(column, self.facts.column(chosen.own), chosen.why)
+
+    def _as_before(self, column: str) -> ColumnFacts | None:
+        """The own column that was this contract column in a file before, if it is there and not taken."""
+        name = self.wishes.before.columns.get(column)
+        return next((own for own in self._free() if own.name == name), None)
 
     def _take(self, column: str, own: ColumnFacts, why: str) -> None:
         style: Style = "iso"
@@ -219,7 +226,7 @@ class _Guess:
     def _candidates(self, column: str) -> list[Candidate]:
         """The own columns that may be meant, the surest first."""
         found = []
-        for own in self._free():
+        for own in self._unread():
             named = how_named(self.contract.name, column, own.name)
             shared = self.shared.get(own.name) if column == "request_id" else None
             if named is None and not shared:
@@ -236,23 +243,13 @@ class _Guess:
         return sorted(found, key=lambda each: each.tier) or self._by_content(column)
 
     def _misfit(self, column: str, own: ColumnFacts) -> str | None:
-        if column != "label":
-            return misfit(self.contract.columns[column], own)
-        positive = self.wishes.positive
-        if positive is not None or own.is_truth(MOST) or not own.present:
-            return None if own.present else "it is empty"
-        if self.binary and not own.is_unit(MOST):
-            words = "; write yes and no, or 1 and 0"
-            return f"it holds no yes and no, but {own.range_text}" + (
-                f"{words}, or say which is yes, such as --positive {shlex.quote(own.sample)}"
-                if own.distinct == 2
-                else words
-            )
+        if column == "label":
+            return label_misfit(own, positive=self.wishes.positive, binary=self.binary)
         return misfit(self.contract.columns[column], own)
 
     def _by_content(self, column: str) -> list[Candidate]:
         """What only content says: the one column of instants, of numbers from 0 to 1, of labels."""
-        free = [own for own in self._free() if self._meant_for(own) is None]
+        free = [own for own in self._unread() if self._meant_for(own) is None]
         if column in {"occurred_at", "observed_at"}:
             fits = [own for own in free if own.styles() and not own.is_number()]
             return [Candidate(own.name, 5, "it holds instants") for own in fits]
@@ -271,6 +268,10 @@ class _Guess:
         taken = {each.own.name for each in self.assigned.values()} | self.others | set(self.wishes.columns.values())
         return [own for own in self.facts.columns if own.name not in taken and own.present]
 
+    def _unread(self) -> list[ColumnFacts]:
+        """Those that may be guessed to be a contract column: what was none in a file before is none in this."""
+        return [own for own in self._free() if own.name not in self.wishes.before.kept]
+
     def _meant_for(self, own: ColumnFacts) -> str | None:
         """The contract column that an own column's name says it is."""
         names = (key for key in self.contract.columns if how_named(self.contract.name, key, own.name) is not None)
@@ -278,6 +279,12 @@ class _Guess:
 
     def settle(self, required: Sequence[str], *, model: str, whole: bool) -> None:
         """What stands in for what is needed and not there, as an assumption; an error where nothing can."""
+        for column, value in self.wishes.before.constants.items():
+            if column not in self.assigned and column not in self.constants:
+                self.constants[column] = value
+                self.assumptions.append(
+                    f"{column} is {value!r} in every row, as imported before; say otherwise with --set {column}=…"
+                )
         for column in required:
             if column in self.assigned or column in self.constants:
                 continue
@@ -316,9 +323,13 @@ class _Guess:
         names = ", ".join(own.name for own in self._free()) or "none are left"
         misfits = "".join(f"; {each}" for each in self.misfits.get(column, []))
         words = "yes or no" if column == "label" and self.binary else describe(self.contract.columns[column])
+        none = ""
+        if before := self.wishes.before.columns.get(column):
+            misfits += f"; it was {before} in what was imported before"
+            none = f", or --map {column}= if there is none"
         return (
             f"{self.file}: no column looks like {column} ({words}){misfits}. "
-            f"Name it with --map {column}=COLUMN; columns that are left: {names}"
+            f"Name it with --map {column}=COLUMN{none}; columns that are left: {names}"
         )
 
     def mapping(self) -> TableMapping:
@@ -339,6 +350,10 @@ class _Guess:
         instants += [(name, extras[name], style) for name, style in styles.items()]
         naive = [own for _, own, style in instants if style not in {"s", "ms", "us", "ns"} and own.zoned < own.present]
         zone = self.wishes.timezone or "UTC"
+        if naive and self.wishes.timezone and self.wishes.timezone == self.wishes.before.timezone:
+            self.assumptions.append(
+                f"{_listed(naive)} without a time zone: in {zone}, as imported before; say otherwise with --timezone"
+            )
         if naive and self.wishes.timezone is None:
             self.assumptions.append(
                 f"{_listed(naive)} without a time zone: taken as UTC; say otherwise with --timezone, "
@@ -362,6 +377,7 @@ class _Guess:
             zone,
             self.wishes.positive,
             styles,
+            self.binary,
         )
 
     def _extra_style(self, own: ColumnFacts) -> Style:
@@ -401,27 +417,6 @@ def label_columns(facts: FileFacts) -> set[str]:
             continue  # a time is a label's only beside a label, and only where its name says so
         found |= {name for tier, name in named if tier == best}
     return found
-
-
-def misfit(spec: Column, own: ColumnFacts) -> str | None:
-    """Why an own column cannot be a contract column by what it holds; None when it can."""
-    if not own.present:
-        return "it is empty"
-    if spec.kind == "instant" and not own.styles(MOST):
-        return f"it holds no instants, but {own.range_text}"
-    if spec.kind == "boolean" and not own.is_truth(MOST):
-        return f"it holds no yes and no, but {own.range_text}"
-    if spec.kind == "number" and not own.is_number(MOST):
-        return f"it holds no numbers, but {own.range_text}"
-    if spec.high is not None and not own.is_unit(MOST):
-        return f"it must lie between {spec.low:g} and {spec.high:g}, and has {own.range_text}"
-    return None
-
-
-def describe(spec: Column) -> str:
-    """What a contract column must hold, in a few words."""
-    bounds = f" from {spec.low:g} to {spec.high:g}" if spec.low is not None and spec.high is not None else ""
-    return {"text": "a text", "number": f"a number{bounds}", "boolean": "yes or no", "instant": "an instant"}[spec.kind]
 
 
 def _listed(columns: Sequence[ColumnFacts]) -> str:

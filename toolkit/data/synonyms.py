@@ -55,7 +55,7 @@ NAMES: dict[str, dict[str, Names]] = {
         "request_id": _REQUESTS,
         "observed_at": Names(
             "observed_at labelled_at labeled_at label_time label_timestamp label_date label_at outcome_at outcome_time "
-            "outcome_date outcome_timestamp actual_at",
+            "outcome_date outcome_timestamp actual_at observed_on labelled_on labeled_on label_on",
             "timestamp ts time datetime date day created_at updated_at resolved_at closed_at known_at completed_at",
         ),
         "label": Names(
