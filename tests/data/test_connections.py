@@ -215,7 +215,7 @@ def test_a_folder_gives_its_files_of_one_format_with_the_values_in_their_path(tm
         (folder / "model=delay" / f"version={version}").mkdir(parents=True)
         pd.DataFrame({"request_id": ["a"]}).to_parquet(folder / "model=delay" / f"version={version}" / "1.parquet")
     (folder / "README.md").write_text("about")
-    (folder / "sums.csv").write_text("file,sum\n")
+    (folder / "SHA256SUMS").write_text("file,sum\n")
     connection = files_of(tmp_path)
 
     files = list_files(connection, "predictions")
@@ -229,6 +229,21 @@ def test_a_folder_gives_its_files_of_one_format_with_the_values_in_their_path(tm
         {"request_id": "a", "model": "delay", "version": "01"},
         {"request_id": "a", "model": "delay", "version": "02"},
     ]
+
+
+def test_what_a_dot_or_an_underscore_begins_is_no_data_unless_the_path_says_so(tmp_path: Path) -> None:
+    names = ["a.csv", "_year=2030/b.csv", ".ipynb_checkpoints/a-checkpoint.csv", "_temporary/0/c.csv", "_SUCCESS.csv"]
+    for name in names:
+        (tmp_path / "p" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "p" / name).write_text("request_id\n")
+    connection = files_of(tmp_path)
+
+    def listed(path: str) -> list[str]:
+        return [Path(file).relative_to(tmp_path / "p").as_posix() for file in list_files(connection, path)]
+
+    assert listed("p") == listed("p/**/*.csv") == ["_year=2030/b.csv", "a.csv"]
+    assert listed("p/_temporary") == listed("p/_temp*/**/*.csv") == ["_temporary/0/c.csv"]
+    assert listed("p/_SUCCESS.csv") == listed("p/_*.csv") == ["_SUCCESS.csv"]
 
 
 def test_a_pattern_gives_the_files_that_match_in_the_order_of_their_names(tmp_path: Path) -> None:

@@ -85,6 +85,21 @@ def test_files_may_lie_beside_the_workspace(root, monkeypatch):
         assert source.facts("predictions", ["score"], as_of=LATER).rows == 400
 
 
+@pytest.mark.parametrize("path", ["data/parts", "data/parts/*"])
+def test_files_of_several_formats_are_refused_as_some_would_be_passed_over(root, path):
+    predictions, _ = make_events(requests=400)
+    (root / "data" / "parts").mkdir()
+    predictions.head(150).to_parquet(root / "data/parts/a.parquet")
+    predictions.iloc[150:].to_csv(root / "data/parts/b.csv", index=False)
+    with pytest.raises(ContractError) as caught:
+        repoint(root, predictions=path).read("predictions", ["score"], as_of=LATER)
+    assert str(caught.value) == (
+        f"predictions: '{path}' means files of 2 formats, 1 parquet (a.parquet), 1 csv (b.csv), and a table is read "
+        "from files of one; move the others away, or let path be a pattern for those that are meant, such as "
+        "'folder/**/*.parquet' ([tables.predictions] in toolkit.toml)"
+    )
+
+
 def test_tables_that_lie_apart_cannot_be_joined(root):
     import duckdb
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from glob import has_magic
 from os.path import realpath
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from toolkit.data.connections import EMBEDDED, Connection
@@ -29,21 +30,25 @@ _DUCKDB_TYPES = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN", "i
 
 
 def list_files(connection: Connection, path: str) -> list[str]:
-    """The files that a path of the settings means, sorted: one, those of a pattern, or all of one format in a folder.
+    """The files that a path of the settings means, sorted: one, those of a pattern, or all in a folder.
 
-    Local ones are absolute paths; those of an object store are URLs.
+    Of a folder those of `FORMATS`: it may hold a README too. What a dot or an underscore begins is no data, such as
+    `.ipynb_checkpoints/` and Spark's `_temporary/`, unless the path itself says so. Local files are absolute paths;
+    those of an object store are URLs.
     """
     if connection.object_store is not None:
         return _list_objects(connection, path)
     place = Path(connection.base, path)
     if ".." in place.parts:  # the engine names files without it
         place = Path(realpath(place))
-    if not has_magic(path):
-        inside = place.rglob("*") if place.is_dir() else [place]
-        files = sorted(str(file) for file in inside if file.is_file() and not file.name.startswith("."))
-        return _of_one_format(files) if place.is_dir() else files
-    start = Path(place.anchor)
-    return sorted(str(file) for file in start.glob(str(place.relative_to(start))) if file.is_file())
+    if has_magic(path):
+        start = Path(place.anchor)
+        found = [str(file) for file in start.glob(str(place.relative_to(start))) if file.is_file()]
+        return _visible(found, str(place))
+    if not place.is_dir():
+        return [str(place)] if place.is_file() else []
+    inside = _visible([str(file) for file in place.rglob("*") if file.is_file()], str(place))
+    return [file for file in inside if format_of(file) is not None]
 
 
 def _list_objects(connection: Connection, path: str) -> list[str]:
@@ -52,14 +57,27 @@ def _list_objects(connection: Connection, path: str) -> list[str]:
     scheme = {"s3": "s3a"}.get(scheme, scheme)  # Ibis would fetch an extension of DuckDB's for s3://
     target = f"{base}/{path}"
     if has_magic(path):
-        return sorted(f"{scheme}://{file}" for file in store.glob(target))
-    return _of_one_format(sorted(f"{scheme}://{file}" for file in store.find(target)))
+        found = _visible(store.glob(target), target)
+    else:
+        found = [file for file in _visible(store.find(target), target) if format_of(file) is not None]
+    return [f"{scheme}://{file}" for file in found]
 
 
-def _of_one_format(files: Sequence[str]) -> list[str]:
-    """Those of the first format that there are files of: a folder may hold a README and checksums too."""
-    found = ([file for file in files if file.casefold().endswith(ends)] for ends in FORMATS.values())
-    return next((each for each in found if each), [])
+def _visible(files: Sequence[str], asked: str) -> list[str]:
+    """The files that are data by their names, sorted; what the path that was `asked` for names itself is."""
+    named_so = [part for part in PurePath(asked).parts if part.startswith((".", "_"))]
+
+    def is_data(part: str) -> bool:
+        # As Spark has it: `_year=2030/` is a folder of data.
+        hidden = part.startswith(".") or (part.startswith("_") and "=" not in part)
+        return not hidden or any(part == each or fnmatchcase(part, each) for each in named_so)
+
+    return sorted(file for file in files if all(map(is_data, PurePath(file).parts)))
+
+
+def format_of(file: str) -> str | None:
+    """Which of `FORMATS` a file is of by the end of its name; None for none of them."""
+    return next((form for form, ends in FORMATS.items() if file.casefold().endswith(ends)), None)
 
 
 def read_files(
@@ -69,14 +87,13 @@ def read_files(
     kinds: Mapping[str, Column],
     file_column: str | None = None,
 ) -> ir.Table:
-    """The rows of `files`, lazily; `file_column` is a further column with the file that a row comes from.
+    """The rows of `files`, lazily, all of one format; `file_column` is a further column with the file of each row.
 
     `kinds` are the contract's columns by the files' own names: CSV and JSON have no types, so a text that looks like a
     number stays text, and a column without values has the type that the contract gives it. Values in the names of
     folders (`model=delay/`) are text. Raises `ContractError` for a format that is none of `FORMATS`.
     """
-    name = Path(files[0]).name.casefold()
-    form = next((form for form, ends in FORMATS.items() if name.endswith(ends)), None)
+    form = format_of(files[0])
     if form is None:
         ends = ", ".join(end for each in FORMATS.values() for end in each)
         raise ContractError(f"{Path(files[0]).name} is of no format that is read; the names of files end in {ends}")

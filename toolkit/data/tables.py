@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from toolkit.data.cache import file_state
 from toolkit.data.connections import EMBEDDED, Connection
 from toolkit.data.contracts import Column, Table
 from toolkit.data.expressions import translate
-from toolkit.data.files import list_files, read_files
+from toolkit.data.files import format_of, list_files, read_files
 from toolkit.errors import ArgumentError, ContractError
 from toolkit.workspace import SETTINGS_FILE, TableSettings
 
@@ -85,9 +86,11 @@ def open_table(contract: Table, settings: TableSettings, connection: Connection)
         return OpenedTable(contract, settings, connection, _map(contract, settings, found), (), _no_files)
     assert settings.path is not None  # the settings hold either a table or a path
     files = list_files(connection, settings.path)
+    where = f"[tables.{contract.name}] in {SETTINGS_FILE}"
     if not files:
-        where = f"[tables.{contract.name}] in {SETTINGS_FILE}"
         raise ContractError(f"{contract.name}: no file matches {settings.path!r} ({where})")
+    if problem := _several_formats(files):
+        raise ContractError(f"{contract.name}: {settings.path!r} means {problem} ({where})")
     kinds = _own_kinds(contract, settings)
 
     def open_files(some: Sequence[str]) -> ir.Table:
@@ -96,6 +99,21 @@ def open_table(contract: Table, settings: TableSettings, connection: Connection)
     table = _map(contract, settings, read_files(connection, files, kinds=kinds))
     local = connection.engine == EMBEDDED and "://" not in connection.base
     return OpenedTable(contract, settings, connection, table, tuple(files) if local else (), open_files)
+
+
+def _several_formats(files: Sequence[str]) -> str | None:
+    """What is wrong with files of more than one format: to pass over some would be to lose their rows."""
+    counts = Counter(map(format_of, files))
+    if len(counts) == 1:
+        return None
+    examples = {format_of(file): Path(file).name for file in reversed(files)}
+    shown = ", ".join(
+        f"{number:,} {form or 'of none that is read'} ({examples[form]})" for form, number in counts.items()
+    )
+    return (
+        f"files of {len(counts)} formats, {shown}, and a table is read from files of one; move the others away, or "
+        f"let path be a pattern for those that are meant, such as 'folder/**/*{Path(files[0]).suffix}'"
+    )
 
 
 def _no_files(files: Sequence[str]) -> ir.Table:
