@@ -153,3 +153,18 @@ def test_a_column_is_mapped_or_set_but_not_both(call: Run, here: Path) -> None:
     write(here / "first.csv", HEADER, requests("r"))
     refused = call("init", "w", "--from", "first.csv", "--map", "unit_id=customer", "--set", "unit_id=3", "--yes")
     assert refused.err.strip() == "error: --map unit_id and --set unit_id are both given; a column has one or the other"
+
+
+def test_requests_of_one_file_that_have_no_label_yet_are_no_wrong_rows(call: Run, here: Path) -> None:
+    """Most of them may wait: of a model in use the last weeks do."""
+    known = {name: (label, day) for name, label, day in labels("r", [0, 1])[:80]}
+    both = [[*row, *known.get(row[0], ("", ""))] for row in requests("r")]
+    write(here / "both.csv", f"{HEADER},label,observed_on", both)
+    document = call("init", "w", "--from", "both.csv", "--yes", "--json").document
+    outcomes = document["imports"][1]
+    assert outcomes["columns"]["observed_at"]["own"] == "observed_on"
+    assert (outcomes["rows"], outcomes["quarantined"]) == (80, [])
+    assert outcomes["assumptions"][-2:] == [
+        "requests without a label yet: 200",
+        "labels that are a yes: 12 of 80 (15.0%)",
+    ]

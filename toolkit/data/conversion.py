@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 TYPES: dict[str, str] = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN", "instant": "TIMESTAMPTZ"}
 """What each kind of a contract is in DuckDB, and so in the Parquet files."""
 
+NO_LABEL = "it has no label yet"
+"""Why a row of predictions with their labels is no label: it is not wrong."""
+
 _NOUNS = {"text": "text", "number": "number", "boolean": "yes or no", "instant": "instant"}
 
 
@@ -145,6 +148,8 @@ def _wrongs(mapping: TableMapping, columns: list[Target]) -> list[tuple[str, str
     contract = CONTRACTS[mapping.table]
     places = {each.name: f"v{place}" for place, each in enumerate(columns)}
     wrongs = []
+    if mapping.whole:
+        wrongs += [(NO_LABEL, f"NOT g{place}") for place, each in enumerate(columns) if each.name == "label"]
     for place, (name, kind, _, spec, _) in enumerate(columns):
         value, given = f"v{place}", f"g{place}"
         later = mapping.derived.get(name) == FROM_REQUEST and kind == "instant"

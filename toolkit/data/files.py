@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.data.connections import EMBEDDED, Connection
 from toolkit.data.contracts import Column
 from toolkit.data.values import named
+from toolkit.data.wishes import RECORD
 from toolkit.errors import ContractError
 from toolkit.workspace import SETTINGS_FILE
 
@@ -33,8 +34,8 @@ def list_files(connection: Connection, path: str) -> list[str]:
     """The files that a path of the settings means, sorted: one, those of a pattern, or all in a folder.
 
     Of a folder those of `FORMATS`: it may hold a README too. What a dot or an underscore begins is no data, such as
-    `.ipynb_checkpoints/` and Spark's `_temporary/`, unless the path itself says so. Local files are absolute paths;
-    those of an object store are URLs.
+    `.ipynb_checkpoints/` and Spark's `_temporary/`, unless the path itself says so; nor is what an import notes. Local
+    files are absolute paths; those of an object store are URLs.
     """
     if connection.object_store is not None:
         return _list_objects(connection, path)
@@ -72,7 +73,8 @@ def _visible(files: Sequence[str], asked: str) -> list[str]:
         hidden = part.startswith(".") or (part.startswith("_") and "=" not in part)
         return not hidden or any(part == each or fnmatchcase(part, each) for each in named_so)
 
-    return sorted(file for file in files if all(map(is_data, PurePath(file).parts)))
+    data = (file for file in files if all(map(is_data, PurePath(file).parts)))
+    return sorted(file for file in data if PurePath(file).name != RECORD)
 
 
 def format_of(file: str) -> str | None:

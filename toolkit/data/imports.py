@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from toolkit.data.column_facts import MOST
 from toolkit.data.contracts import CONTRACTS
 from toolkit.data.conversion import (
+    NO_LABEL,
     Target,
     after_requests,
     convert,
@@ -205,7 +206,8 @@ class _Run:
     def _check_matched(self, predictions: DuckDBPyRelation) -> None:
         request = next(f"v{place}" for place, each in enumerate(self.columns) if each.name == "request_id")
         counts = f"count(*), count_if(matched), min({request})"
-        ((rows, matched, example),) = self.staged.filter(f"{request} IS NOT NULL").aggregate(counts).fetchall()
+        labels = self.staged.filter(f"{request} IS NOT NULL AND reason IS DISTINCT FROM {quoted(NO_LABEL)}")
+        ((rows, matched, example),) = labels.aggregate(counts).fetchall()
         if rows and not matched:
             ((theirs,),) = predictions.aggregate("min(request_id)").fetchall()
             raise ContractError(
@@ -256,7 +258,7 @@ class _Run:
         """Every row that is left out: `row`, `reason`, `given`, and `of_line`, whether `row` is a line's number."""
         names = "to_json({" + ", ".join(f"{quoted(each.name)}: v{p}" for p, each in enumerate(self.columns)) + "})"
         good = self.staged.filter("reason IS NULL").project(f"row, {names}::VARCHAR AS given")
-        wrong = self.staged.filter("reason IS NOT NULL").project(
+        wrong = self.staged.filter(f"reason IS NOT NULL AND reason <> {quoted(NO_LABEL)}").project(
             f"row, reason, coalesce(given, {names}::VARCHAR) AS given"
         )
         repeated = self.engine.table("repeated").join(good, "row").project("row, reason, given")
@@ -273,7 +275,7 @@ class _Run:
         )
         reasons = counted.order("rows DESC, reason").fetchall()
         self.reasons = tuple(Quarantined(r, n, row, self._example(r, given)) for r, n, row, given in reasons)
-        ((rows,),) = self.staged.aggregate("count(*)").fetchall()
+        ((rows,),) = self.staged.filter(f"reason IS DISTINCT FROM {quoted(NO_LABEL)}").aggregate("count(*)").fetchall()
         ((lines,),) = left_out.filter("of_line").aggregate("count(*)").fetchall()
         wrong = sum(each.rows for each in self.reasons if each.reason != self._there_already)
         if wrong > MOST_WRONG_SHARE * (rows + lines):
@@ -285,21 +287,27 @@ class _Run:
             )
 
     def note_labels(self) -> None:
-        """Say how many labels are a yes: wrong words for it show nowhere else. Raises `ContractError` when none is."""
-        positive = self.mapping.positive
-        if self.mapping.table != "outcomes" or not (positive is not None or self.mapping.binary):
+        """Say how many requests wait for a label and how many labels are a yes: wrong words for it show nowhere else.
+
+        Raises `ContractError` when no label is what was said to be the yes.
+        """
+        positive, file = self.mapping.positive, self.mapping.facts.file.shown
+        label = next((f"v{place}" for place, each in enumerate(self.columns) if each.name == "label"), None)
+        if label is None:
             return
-        label = next(f"v{place}" for place, each in enumerate(self.columns) if each.name == "label")
-        counts = f"count(*), count_if({label} = 1), count_if({label} NOT IN (0, 1))"
-        ((rows, yes, between),) = self.staged.filter("reason IS NULL").aggregate(counts).fetchall()
-        own = self.mapping.assigned["label"].own if "label" in self.mapping.assigned else None
-        if rows and positive is not None and not yes and own and own.distinct > 1:
-            file = self.mapping.facts.file.shown
+        counts = ["reason IS NULL", f"{label} = 1", f"{label} NOT IN (0, 1)"]
+        of_labels = ", ".join(f"count_if(reason IS NULL AND {each})" for each in counts)
+        waits = f"count_if(reason = {quoted(NO_LABEL)})"
+        ((rows, yes, between, waiting),) = self.staged.aggregate(f"{of_labels}, {waits}").fetchall()
+        own = self.mapping.assigned["label"].own
+        if rows and positive is not None and not yes and own.distinct > 1:
             raise ContractError(
                 f"{file}: none of its {rows:,} labels is {positive!r}, which is said to be the yes; {own.name} "
                 f"holds {own.range_text}. Say which is yes with --positive"
             )
-        if rows and not between:
+        if waiting:
+            self.notes.append(f"requests without a label yet: {waiting:,}")
+        if rows and not between and (positive is not None or self.mapping.binary):
             self.notes.append(f"labels that are a yes: {yes:,} of {rows:,} ({yes / rows:.1%})")
 
     def _example(self, reason: str, given: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from toolkit.checks import check_in
@@ -58,7 +58,8 @@ class TableMapping:
     `assigned` by contract column; `constants` are the same in every row; `derived` come from other columns; `extras`
     are own columns that an open table keeps, by the name that they get, and `styles` how those of instants are written;
     `left_out` are not imported; `positive` is the label that is a yes; with `binary` labels are from 0 to 1.
-    `assumptions` says in words what nobody said.
+    with `whole` the file holds predictions too, and those without a label have none yet. `assumptions` says in words
+    what nobody said.
     """
 
     table: str
@@ -73,6 +74,7 @@ class TableMapping:
     positive: str | None = None
     styles: Mapping[str, Style] = field(default_factory=dict)
     binary: bool = False
+    whole: bool = False
 
     @property
     def dates(self) -> str | None:
@@ -118,7 +120,7 @@ def guess_mapping(
     for column in dict.fromkeys([*required, *contract.columns]):
         guess.assign(column, needed=column in required)
     guess.settle(required, model=model, whole=whole)
-    return guess.mapping()
+    return replace(guess.mapping(), whole=whole)
 
 
 @dataclass
