@@ -12,7 +12,7 @@ from conftest import write_workspace
 from toolkit import stats
 from toolkit.data import load_model, open_source
 from toolkit.errors import ArgumentError, UnknownNameError
-from toolkit.metrics import Population, load_metrics, measure
+from toolkit.metrics import SCORE_BIN, Population, load_metrics, measure
 from toolkit.windows import Window
 
 LATER = datetime(2014, 1, 1, tzinfo=UTC)
@@ -111,7 +111,7 @@ def test_auc_within_each_day(small):
 def test_days_and_segments_add_up_to_everything(cells):
     frame = cells.frame
     whole = frame[frame["segment"] == ""].set_index(["population", "day"]).sort_index()
-    for split in ("carrier", "score_bin"):
+    for split in ("carrier", SCORE_BIN):
         parts = frame[frame["segment"] == split].groupby(["population", "day"])[["labelled", "brier_sum", "requests"]]
         np.testing.assert_allclose(parts.sum(), whole[["labelled", "brier_sum", "requests"]], rtol=1e-12)
 

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from sklearn.metrics import brier_score_loss, ndcg_score, roc_auc_score
 
 from toolkit import stats
-from toolkit.metrics.kinds import ALL, CELL
+from toolkit.metrics import kinds
+from toolkit.metrics.kinds import ALL, CELL, POPULATION
 from toolkit.metrics.quantiles import Quantile
 from toolkit.metrics.ranking import EXACT
 from toolkit.metrics.ranks import Auc, Lift, Ndcg
@@ -71,6 +72,8 @@ def requests(rows=2400, *, seed=3, days=20, decimals=3):
 
 
 REQUESTS = requests()
+OURS = {"population": POPULATION, "day": kinds.DAY}
+"""What the toolkit calls its own columns of requests."""
 
 
 @cache
@@ -81,9 +84,9 @@ def engine():
 def cells_of(kind, frame, split=ALL, *, within="population", population=None):
     """What the branch brings back, in the order of `Cells`; a `population` given is a literal, as of one population."""
     connection = engine()
-    base = connection.create_table("requests", frame, overwrite=True)
+    base = connection.create_table("requests", frame.rename(columns=OURS), overwrite=True)
     if population:
-        base = base.filter(base.population == population).mutate(population=ibis.literal(population))
+        base = base.filter(base[POPULATION] == population).mutate(**{POPULATION: ibis.literal(population)})
     cells = connection.execute(kind.branch(base, split, within=within))
     assert list(cells.columns[:4]) == list(CELL)
     return cells.sort_values(list(CELL), ignore_index=True)
@@ -331,8 +334,8 @@ def test_one_population_by_itself_gives_the_same_numbers(name):
 def test_one_day_by_itself_gives_the_same_numbers(name):
     kind, day = EVERY[name], "2030-01-03"
     frame = REQUESTS[(REQUESTS["population"] == "current") & (REQUESTS["day"] == day)]
-    base = engine().create_table("requests", frame, overwrite=True)
-    literal = base.mutate(population=ibis.literal("current"), day=ibis.literal(day))
+    base = engine().create_table("requests", frame.rename(columns=OURS), overwrite=True)
+    literal = base.mutate(**{POPULATION: ibis.literal("current"), kinds.DAY: ibis.literal(day)})
     found = engine().execute(kind.branch(literal, ALL))
     assert found[list(CELL)].to_numpy().tolist() == [["current", ALL, "", day]]
     assert_same(kind.estimate(found.drop(columns=list(CELL))), estimate(kind, frame), rel=1e-12)
@@ -349,7 +352,8 @@ def test_the_order_of_rows_changes_nothing_but_rounding(name):
 @pytest.mark.parametrize("name", EVERY)
 def test_ten_runs_give_the_same_cells(name):
     connection = engine()
-    branch = EVERY[name].branch(connection.create_table("requests", REQUESTS, overwrite=True), ALL)
+    table = connection.create_table("requests", REQUESTS.rename(columns=OURS), overwrite=True)
+    branch = EVERY[name].branch(table, ALL)
     runs = {connection.execute(branch).sort_values(list(CELL)).to_json(double_precision=15) for _ in range(10)}
     assert len(runs) == 1
 

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from metrics.conftest import LATER, POPULATIONS, metrics_text
-from metrics.test_rank_kinds import EVERY, REQUESTS, requests
+from metrics.test_rank_kinds import EVERY, OURS, REQUESTS, requests
 
 from conftest import write_workspace
 from toolkit.data import load_model, open_source
 from toolkit.errors import ContractError
 from toolkit.metrics import load_metrics, measure, sorting
-from toolkit.metrics.kinds import ALL, CELL
+from toolkit.metrics.kinds import ALL, CELL, DAY, POPULATION
 from toolkit.metrics.ranking import EXACT, Grain
 from toolkit.metrics.sorting import MOST_ROWS, Scores
 
@@ -33,10 +33,10 @@ def engine():
 
 def table(engine, frame, population=None):
     """The requests; a `population` given is a literal, as of one population."""
-    base = engine.create_table("requests", frame, overwrite=True)
-    return (
-        base.filter(base.population == population).mutate(population=ibis.literal(population)) if population else base
-    )
+    base = engine.create_table("requests", frame.rename(columns=OURS), overwrite=True)
+    if not population:
+        return base
+    return base.filter(base[POPULATION] == population).mutate(**{POPULATION: ibis.literal(population)})
 
 
 def unpacked(cells):
@@ -90,7 +90,7 @@ def test_the_edges_of_classes_are_the_engines_at_either_size(engine):
 
 @pytest.mark.parametrize("splits", [[ALL], SPLITS], ids=["alone", "with segments"])
 def test_one_day_of_one_population_gives_what_the_engine_gives(engine, splits):
-    base = table(engine, REQUESTS).mutate(population=ibis.literal("current"), day=ibis.literal("2030-01-01"))
+    base = table(engine, REQUESTS).mutate(**{POPULATION: ibis.literal("current"), DAY: ibis.literal("2030-01-01")})
     found = Scores.read(engine, base, splits).measure(KINDS, within="population")
     for key, kind in KINDS.items():
         ranked = engine.execute(ibis.union(*(kind.branch(base, split) for split in splits)))
@@ -175,9 +175,9 @@ def test_a_report_has_the_same_cells_whoever_sorts(tmp_path, events, monkeypatch
 def test_what_the_engine_says_halfway_is_a_contract_error(tmp_path, events):
     connection = open_source(write_workspace(tmp_path, *events).workspace).opened("predictions").connection
     rows = connection.backend.sql(
-        "SELECT 'p' AS population, '2030-01-01' AS day, 1.0::DOUBLE AS label, "
+        "SELECT 'p' AS toolkit__population, '2030-01-01' AS toolkit__day, 1.0::DOUBLE AS label, "
         "CASE WHEN i > 200000 THEN error('torn') ELSE 0.5::DOUBLE END AS score FROM range(300000) AS t(i)",
-        schema={"population": "string", "day": "string", "label": "float64", "score": "float64"},
+        schema={POPULATION: "string", DAY: "string", "label": "float64", "score": "float64"},
     )
     with pytest.raises(ContractError) as caught:
         connection.run("predictions and outcomes", lambda: Scores.read(connection.backend, rows, [ALL]))
@@ -185,8 +185,8 @@ def test_what_the_engine_says_halfway_is_a_contract_error(tmp_path, events):
 
 
 def test_what_is_the_same_for_all_requests_is_no_key_of_any():
-    rows = ibis.table({"population": "string", "day": "date", "stops": "int64", "score": "float64"}, name="rows")
-    rows = rows.mutate(population=ibis.literal("all"))
+    rows = ibis.table({POPULATION: "string", DAY: "date", "stops": "int64", "score": "float64"}, name="rows")
+    rows = rows.mutate(**{POPULATION: ibis.literal("all")})
     assert Grain.of(rows, "").keys == ["day"]
     assert Grain.of(rows, "stops").keys == ["segment_value", "day"]
 

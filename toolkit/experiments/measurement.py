@@ -24,7 +24,7 @@ from toolkit.experiments.holdout import period_days
 from toolkit.experiments.promises import DEFAULT_PAST_DAYS
 from toolkit.metrics import MetricDefinition, RatioKind, load_metrics
 from toolkit.metrics.daily import Wanted
-from toolkit.metrics.kinds import number, segment_value, truth
+from toolkit.metrics.kinds import DAY, OURS, number, segment_value, truth
 from toolkit.metrics.needs import addends, columns_needed, label_outside
 from toolkit.metrics.quantiles import Quantile
 from toolkit.metrics.query import Population, Question
@@ -44,6 +44,7 @@ READING = "predictions, outcomes and exposures"
 
 _ALL = "all"
 _DAY = timedelta(days=1)
+_MET_AT, _AFTER = f"{OURS}met_at", f"{OURS}after"
 
 
 class Past(NamedTuple):
@@ -252,7 +253,8 @@ class Measurement:
         for name, column in self.segment_columns.items():
             keys[column] = segment_value(rows[name])
         first_s = seconds_of(rows.occurred_at, rows.get_backend().name)
-        return rows.select("unit_id", "occurred_at", "version", "after", first_s=first_s, **keys, **measures)
+        keys |= {"after": rows[_AFTER], "first_s": first_s}
+        return rows.select("unit_id", "occurred_at", "version", **keys, **measures)
 
     def _with_after(self, rows: ir.Table, run: Window) -> ir.Table:
         """Whether each request came at or after an exposure of its unit on the same day."""
@@ -260,12 +262,12 @@ class Measurement:
 
         met = self.exposures()
         if not (run.overlaps(self.window) and self.exposure_days):
-            return rows.mutate(after=ibis.literal(False))
+            return rows.mutate(**{_AFTER: ibis.literal(False)})
         met = met.filter(met.exposed_at >= run.start, met.exposed_at < run.end)
         met = met.mutate(day=date_of(met.exposed_at))
-        first = met.group_by("unit_id", "day").aggregate(met_at=met.exposed_at.min())
-        joined = rows.left_join(first, ["unit_id", "day"])
-        return joined.mutate(after=(joined.occurred_at >= joined.met_at).fill_null(False))
+        first = met.group_by("unit_id", "day").aggregate(**{_MET_AT: met.exposed_at.min()})
+        joined = rows.left_join(first, ["unit_id", (DAY, "day")])
+        return joined.mutate(**{_AFTER: (joined.occurred_at >= joined[_MET_AT]).fill_null(False)})
 
 
 def _start(day: str) -> datetime:

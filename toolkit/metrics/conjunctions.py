@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.data.connections import EMBEDDED
 from toolkit.errors import ArgumentError
-from toolkit.metrics.kinds import MISSING, RatioKind
+from toolkit.metrics.kinds import DAY, MISSING, POPULATION, RatioKind
 from toolkit.metrics.moment_sums import GROUPING_SETS
 from toolkit.metrics.needs import counted
 from toolkit.metrics.profiles.edges import OTHER, ColumnEdges, just_below, value_text
@@ -230,8 +230,8 @@ class Conjunctions:
         base = self.question.requests()
         first = self.question.populations[0].name
         rows = base.select(
-            population=(base.population == first).ifelse(ibis.literal(0, "int16"), ibis.literal(1, "int16")),
-            day=base.day.cast("string"),
+            population=(base[POPULATION] == first).ifelse(ibis.literal(0, "int16"), ibis.literal(1, "int16")),
+            day=base[DAY].cast("string"),
             loss=counted(self._loss, base).numerator,
             **{f"c_{at}": coding.code(base[coding.column]) for at, coding in enumerate(self.codings)},
         )

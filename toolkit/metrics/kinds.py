@@ -47,6 +47,12 @@ MISSING = "missing"
 CELL = ("population", "segment", "segment_value", "day")
 """What identifies a cell: the grain of everything that is measured."""
 
+OURS = "toolkit__"
+"""How the names of the columns begin that the toolkit adds to requests: a team's own have any other name."""
+
+POPULATION, DAY = f"{OURS}population", f"{OURS}day"
+"""The columns of a request's population and of its day."""
+
 DAY_MEAN = "mean, day clusters"
 """How the estimates of `RatioKind` say that they were made."""
 
@@ -203,7 +209,7 @@ class RankKind(MetricDefinition):
 
         Parameters
         ----------
-        base: the requests that pass the filter: what `columns` named, population, day, and the column `split`.
+        base: the requests that pass the filter: what `columns` named, `POPULATION`, `DAY`, and the column `split`.
         split: the segmentation, for `cell_keys`.
 
         Returns the columns of `CELL`, as `cell_keys` has them, and others under names of the kind's own choice.
@@ -265,7 +271,8 @@ def cell_keys(base: ir.Table, split: str) -> dict[str, Any]:
     else:
         dtype = base[split].type()
         value = base[split] if dtype.is_integer() or dtype.is_boolean() else segment_value(base[split])
-    return {"population": base.population, "segment": ibis.literal(split), "segment_value": value, "day": base.day}
+    keys = {"population": base[POPULATION], "segment": ibis.literal(split), "segment_value": value}
+    return keys | {"day": base[DAY]}
 
 
 def keys_as_text(cells: ir.Table) -> ir.Table:

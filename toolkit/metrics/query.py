@@ -18,13 +18,16 @@ from toolkit.checks import check_in
 from toolkit.data import LABEL, ModelDefinition, Source, labelled_predictions
 from toolkit.data.connections import EMBEDDED
 from toolkit.data.instants import date_of
-from toolkit.errors import ArgumentError, DefinitionError
+from toolkit.errors import ArgumentError, ContractError, DefinitionError
 from toolkit.metrics.cells import Cells
 from toolkit.metrics.classes import ClassKind
 from toolkit.metrics.definitions import METRICS_FILE, load_segments
 from toolkit.metrics.kinds import (
     ALL,
     CELL,
+    DAY,
+    OURS,
+    POPULATION,
     MetricDefinition,
     RankKind,
     RatioKind,
@@ -50,12 +53,12 @@ from toolkit.windows import Window
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-SCORE_BIN = "score_bin"
+SCORE_BIN = f"{OURS}score_bin"
 """A segment that every scored model has: the score's twentieth, 0 to 19."""
 
 SCORE_BINS = 20
 
-_OWN = "each__"
+_OWN = f"{OURS}each__"
 """What a request adds to sums that are no metric's: a segment's column may be called `answered` too."""
 
 
@@ -95,6 +98,9 @@ class Question:
     scalars: tuple[str, ...]
     columns: tuple[str, ...]
     auc_within: Within
+
+    def __post_init__(self) -> None:
+        _check_names(self.columns, self.named)
 
     @classmethod
     def of(
@@ -163,7 +169,7 @@ class Question:
         return {key: metric for key, metric in self.metrics.items() if isinstance(metric, RankKind)}
 
     def requests(self, within: Mapping[str, Window] | None = None) -> ir.Table:
-        """One row per request of each population, with columns, scalars, segments, population and day.
+        """One row per request of each population, with columns, scalars, segments, `POPULATION` and `DAY`.
 
         `within`: by population the part of its window to look at; one that is not there is left out. None: all.
         """
@@ -288,6 +294,32 @@ def _named_segments(
     return {segment: defined[segment] for segment in segments if segment in defined}
 
 
+def _check_names(columns: Collection[str], named: Collection[str]) -> None:
+    """Raise if a column or a named segment has the name of another column of the requests, where case does not count.
+
+    Engines that ignore case, as the embedded one does, would read one of them for the other.
+    """
+    for column in columns:
+        problem = None
+        if column.casefold().startswith(OURS):
+            problem = f"columns whose names begin with {OURS} are the toolkit's own"
+        elif column != LABEL and column.casefold() == LABEL and LABEL in columns:
+            problem = f"it differs from {LABEL}, the outcome that is read with it, in nothing but case"
+        if problem:
+            raise ContractError(
+                f"predictions.{column}: {problem}; give it another name under [tables.predictions.columns] in "
+                f'toolkit.toml, such as own_{column.casefold().removeprefix(OURS)} = "{column}"'
+            )
+    taken = {column.casefold(): f"column {column!r}" for column in columns}
+    for name in named:
+        other = "a column of the toolkit's" if name.casefold().startswith(OURS) else taken.get(name.casefold())
+        if other:
+            raise DefinitionError(
+                f"{METRICS_FILE}: segment {name!r} would hide {other}, which is read with it; give it another name"
+            )
+        taken[name.casefold()] = f"segment {name!r}"
+
+
 def _with_segments(base: ir.Table, named: Mapping[str, SegmentDefinition]) -> ir.Table:
     values = {}
     for name, segment in named.items():
@@ -314,12 +346,12 @@ def _requests(question: Question, population: Population, within: Window) -> ir.
     if population.served_only:
         rows = rows.filter(rows.served)
     day = date_of(rows.occurred_at)
-    return rows.select(*question.columns, population=ibis.literal(population.name), day=day)
+    return rows.select(*question.columns, **{POPULATION: ibis.literal(population.name), DAY: day})
 
 
 def _added(base: ir.Table, metrics: Mapping[str, MetricDefinition], splits: Sequence[str]) -> ir.Table:
     """What each request adds to every sum, computed once for all segmentations; beside it the keys of its cells."""
-    keys = ["population", "day", *(split for split in splits if split != ALL)]
+    keys = [POPULATION, DAY, *(split for split in splits if split != ALL)]
     found: dict[str, Any] = {"answered": (~base.error).cast("int32")}
     if any(metric.scored for metric in metrics.values()):
         # One set of requests for all parts of the loss, so that they add up exactly.

@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 from toolkit.data import ModelDefinition, Source
 from toolkit.data.instants import week_of
 from toolkit.metrics.definitions import load_segments
-from toolkit.metrics.kinds import segment_value
+from toolkit.metrics.kinds import OURS, segment_value
 from toolkit.metrics.query import Population, Question
 from toolkit.windows import Window
+
+_UNIT_WEEK = f"{OURS}unit_week"
 
 
 class Touched(NamedTuple):
@@ -69,13 +71,13 @@ def _count(
     question = Question.of(source, model, {}, [served], as_of=as_of, segments=names, also=also)
     rows = question.requests()
     week = week_of(rows.occurred_at, window.start)
-    rows = rows.mutate(unit_week=week.cast("string") + " " + rows.unit_id)
+    rows = rows.mutate(**{_UNIT_WEEK: week.cast("string") + " " + rows.unit_id})
     counts: dict[str, Any] = {}
     for at, segment in enumerate(segments):
         conditions = [segment_value(rows[name]) == value for name, value in segment.items()]
         where = reduce(and_, conditions) if conditions else None
         counts[f"requests_{at}"] = rows.count(where=where)
-        counts[f"units_{at}"] = rows.unit_week.nunique(where=where)
+        counts[f"units_{at}"] = rows[_UNIT_WEEK].nunique(where=where)
     found = source.execute(rows.aggregate(**counts), reading=question.reading).iloc[0]
     weeks = window.days / 7
     return [
