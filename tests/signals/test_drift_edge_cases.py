@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from column_samples import compare, judge
 
-from toolkit.metrics.profiles.edges import ColumnEdges
+from toolkit.metrics.profiles.edges import BINS, ColumnEdges
 from toolkit.metrics.profiles.profile import ColumnCounts
+from toolkit.metrics.profiles.scale import shares_needed
 from toolkit.signals.drift import DRIFT_FLOOR, ColumnDrift, adjusted, judge_column
+from toolkit.signals.drift.pictures import draw_distributions
 
 
 def normal(n: int, *, seed: int, mean: float = 0.0, deviation: float = 1.0) -> list[float]:
@@ -62,6 +64,17 @@ def test_a_new_category_on_one_row_is_an_unseen_value_with_its_interval_and_no_d
     assert (unseen.size.ci_lower, unseen.size.ci_upper) == pytest.approx((0.000196, 0.006260), abs=1e-6)
     assert unseen.size.method == "wilson"
     assert unseen.text == "1 of 901 values (0.111 %) were never seen before"
+
+
+def test_numbers_of_which_the_reference_period_has_none_are_not_compared_with_the_weeks_before() -> None:
+    """There is a single cell, in which any two distributions are the same, and no edge to draw it by."""
+    edges = ColumnEdges.of_quantiles("x", dict.fromkeys(shares_needed(BINS)), n=0)
+    then, now = (ColumnCounts.of(edges, normal(1000, seed=seed, mean=seed)) for seed in (1, 5))
+    found = adjusted([judge_column(then, now, against="weekdays")])[0]
+    drift = found.finding("drift")
+    assert (drift.verdict, drift.text) == ("absent", "the reference period has no value to make cells of")
+    assert found.shift is None
+    assert draw_distributions([found]) is None
 
 
 def test_numbers_that_became_texts_are_a_changed_schema_and_no_drift_is_computed() -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from conftest import MODEL, SmallWorkspace, make_events, write_workspace
+from conftest import METRICS, MODEL, SmallWorkspace, make_events, write_workspace
 from toolkit import signals as room
 from toolkit.data import load_model, open_source
 from toolkit.signals import SignalGroups, calibration, group_signals, metric_changes, observe, segment_losses
@@ -83,6 +83,20 @@ def test_a_stage_that_refused_has_not_looked(drifted: SmallWorkspace) -> None:
     assert found.looked_at == {"metric_change"}
     assert found.refused == ("refusing (no label has arrived)",)
     assert found.text.endswith("Not looked at: refusing (no label has arrived).")
+
+
+def test_without_labels_and_metrics_that_can_be_compared_nothing_is_said_to_be_well(tmp_path: Path) -> None:
+    predictions, outcomes = make_events()
+    made = write_workspace(tmp_path, predictions, outcomes[:0])
+    (tmp_path / "metrics.yml").write_text("\n".join(METRICS.splitlines()[:5]))
+    observed = look(open_workspace(made.workspace.root))
+    found = group(made.workspace, metric_changes(observed), calibration(observed))
+    assert found.headline == "Nothing could be judged: that there is no signal says nothing."
+    assert found.refused == (
+        "metric changes (no metric could be compared: one side is absent: no request has a value, "
+        "one side is absent: no positives and no negatives among 0 rows)",
+        "calibration (no request has a value)",
+    )
 
 
 def test_a_metric_that_is_absent_was_not_judged(tmp_path: Path) -> None:

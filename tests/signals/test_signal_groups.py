@@ -160,6 +160,15 @@ def test_nothing_is_said_plainly() -> None:
     assert found.plot().alt == "there is no signal"
 
 
+def test_where_not_all_could_be_judged_no_signal_is_no_comfort() -> None:
+    refused = ("calibration (no request has a value)",)
+    assert arrange(refused=refused, kinds=frozenset({"drift"})).text == (
+        "No signal in what could be judged: of it, nothing deviated beyond chance and its threshold. "
+        "Not looked at: calibration (no request has a value)."
+    )
+    assert arrange(refused=refused).headline == "Nothing could be judged: that there is no signal says nothing."
+
+
 def test_rows_carry_every_group_and_every_signal() -> None:
     found = arrange(calibration(), FL, drift("temp_f"))
     rows = {(row.key, row.statistic): row for row in found.to_rows()}

@@ -77,6 +77,13 @@ class Calibration(Shown):
     ece_change: stats.Estimate
 
     @property
+    def reason(self) -> str:
+        """Why it could not be judged: one of the periods has no labels that count; "" when it could."""
+        if self.gap[CURRENT].value is None or self.loss_change.value is None:
+            return self.gap[CURRENT].reason or self.loss_change.reason
+        return ""
+
+    @property
     def signals(self) -> tuple[Signal, ...]:
         """One signal when the excess loss grew beyond chance and the gap is at least its practical threshold."""
         gap, excess = self.gap[CURRENT].value, self.per_week.ci_lower
@@ -107,8 +114,8 @@ class Calibration(Shown):
     @property
     @override
     def text(self) -> str:
-        if self.gap[CURRENT].value is None or self.loss_change.value is None:
-            return f"Calibration is absent: {self.gap[CURRENT].reason or self.loss_change.reason}."
+        if self.reason:
+            return f"Calibration is absent: {self.reason}."
         now = self.gap[CURRENT]
         return (
             f"In the current window {self._sentence()} (mean label - mean score: "

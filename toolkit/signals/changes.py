@@ -88,6 +88,13 @@ class MetricChanges(Shown):
     last_day: date
 
     @property
+    def reason(self) -> str:
+        """Why nothing could be judged: every metric is absent; "" when one is there."""
+        if not self.changes or any(change.verdict != "absent" for change in self.changes):
+            return ""
+        return f"no metric could be compared: {', '.join(dict.fromkeys(c.change.reason for c in self.changes))}"
+
+    @property
     def signals(self) -> tuple[Signal, ...]:
         """The changes for the worse, and those without a good direction; calibration and losses have their own."""
         return tuple(

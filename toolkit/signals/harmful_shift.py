@@ -74,6 +74,11 @@ class HarmfulShift(Shown):
         return strong and value is not None and value >= self.tolerance and lower is not None and lower > 0
 
     @property
+    def reason(self) -> str:
+        """Why it could not be judged; "" when it could."""
+        return self.process.reason if self.process.status == "absent" else ""
+
+    @property
     def signals(self) -> tuple[Signal, ...]:
         """One while the alarm lasts."""
         if not self.lasts or self.change.value is None:
@@ -109,8 +114,8 @@ class HarmfulShift(Shown):
     @override
     def text(self) -> str:
         process = self.process
-        if process.status == "absent":
-            return f"The test for a harmful shift is absent: {process.reason}."
+        if self.reason:
+            return f"The test for a harmful shift is absent: {self.reason}."
         if not self.days:
             return f"{self.nothing_to_draw[0].upper()}{self.nothing_to_draw[1:]}."
         looks = f"{len(self.days)} daily looks at the {self.metric.name} of version {self.version}"

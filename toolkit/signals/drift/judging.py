@@ -142,7 +142,12 @@ def _too_small(noun: str, n0: int, n1: int) -> str:
 def _no_values(reference: ColumnCounts, current: ColumnCounts) -> str:
     if not current.n:
         return "every value is missing now"
-    return "" if reference.n else "every value was missing in the reference"
+    if not reference.n:
+        return "every value was missing in the reference"
+    edges = current.edges
+    # Cells are made of the reference period: of nothing there is one, in which any two distributions are the same.
+    has_cells = edges.n or edges.edges or edges.values or edges.kind == "presence"
+    return "" if has_cells else "the reference period has no value to make cells of"
 
 
 def _absent(aspect: Literal["missing", "drift"], reason: str) -> Finding:

@@ -56,6 +56,10 @@ class SignalGroups(Shown):
     @property
     def headline(self) -> str:
         """What matters most, in a sentence."""
+        if not self.groups and self.refused and not self.looked_at:
+            return "Nothing could be judged: that there is no signal says nothing."
+        if not self.groups and self.refused:
+            return "No signal in what could be judged: of it, nothing deviated beyond chance and its threshold."
         if not self.groups:
             return "No signal: nothing deviated beyond chance and its practical threshold."
         first = self.groups[0]
