@@ -243,6 +243,30 @@ def test_doctor_says_how_a_workspace_of_another_version_is_opened(sound: Path, v
     assert (found.name, found.state, found.fix) == ("toolkit.toml", "wrong", fix)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        (
+            '  "1":',
+            '  "0":',
+            "unknown version of model small '1'; allowed: 0. Predictions from 2013-03-01 to 2013-04-30 have it: add it "
+            "under versions: in models/small.yml, with the period that it was trained on and its reference period",
+        ),
+        (
+            'reference: {start: "2013-03-01", end: "2013-04-01"}',
+            'reference: {start: "2012-03-01", end: "2012-04-01"}',
+            "models/small.yml: reference of version 1 is 2012-03-01 … 2012-03-31, when there are no predictions of "
+            "version 1; they are of 2013-03-01 … 2013-04-30",
+        ),
+    ],
+)
+def test_doctor_names_versions_that_no_report_can_look_at(sound: Path, old: str, new: str, what: str) -> None:
+    file = sound / "models" / "small.yml"
+    file.write_text(file.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    (found,) = [finding for finding in inspect() if finding.name == "models/small.yml" and finding.state != "ok"]
+    assert (found.state, found.what, found.needed) == ("wrong", what, False)
+
+
 def test_doctor_names_columns_that_the_contract_needs(sound: Path) -> None:
     import pandas as pd
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import METRICS, make_events, write_workspace
+from conftest import METRICS, MODEL, make_events, write_workspace
 from toolkit.data import load_model, open_source
-from toolkit.errors import DefinitionError, NotReady
+from toolkit.errors import DefinitionError, NotReady, UnknownNameError
 from toolkit.records import to_document
 from toolkit.signals import calibration, metric_changes, observe, segment_losses
 
@@ -57,6 +57,45 @@ def test_overlap_with_the_reference_is_not_ready_and_says_when(small):
         "version 1; it is clear of it from 2013-05-03 on (or with a smaller window_days)"
     )
     assert caught.value.ready_on == datetime(2013, 5, 3, tzinfo=UTC)
+
+
+A_YEAR_EARLIER = ('"2013-03-01", end: "2013-04-01"', '"2012-03-01", end: "2012-04-01"')
+"""The reference period, to be replaced."""
+
+
+def workspace_with_model(root, small, old, new):
+    workspace = write_workspace(root, small.predictions, small.outcomes).workspace
+    (root / "models" / "small.yml").write_text(MODEL.replace(old, new))
+    return workspace
+
+
+def test_a_reference_without_requests_is_refused_with_the_days_that_there_are(small, tmp_path):
+    with pytest.raises(DefinitionError) as caught:
+        look(workspace_with_model(tmp_path, small, *A_YEAR_EARLIER))
+    assert str(caught.value) == (
+        "models/small.yml: reference of version 1 is 2012-03-01 … 2012-03-31, and version 1 has no request then; "
+        "its predictions are of 2013-03-01 … 2013-04-30. Give it a period between 2013-03-01 and 2013-03-31, before "
+        "the days that are looked at (2013-04-01 … 2013-04-29)"
+    )
+
+
+def test_a_version_whose_days_are_all_looked_at_is_to_wait(small, tmp_path):
+    workspace = workspace_with_model(tmp_path, small, *A_YEAR_EARLIER)
+    with pytest.raises(DefinitionError) as caught:
+        look(workspace, window_days=60)
+    assert str(caught.value).endswith(
+        "its predictions are of 2013-03-01 … 2013-04-30. Wait until there are days before those that are looked at, or "
+        "look at fewer (window_days) (2013-03-01 … 2013-04-29)"
+    )
+
+
+def test_a_version_that_no_file_defines_is_named_with_its_days_and_the_file(small, tmp_path):
+    with pytest.raises(UnknownNameError) as caught:
+        look(workspace_with_model(tmp_path, small, '"1":', '"0":'))
+    assert str(caught.value) == (
+        "unknown version of model small '1'; allowed: 0. Predictions from 2013-03-01 to 2013-04-30 have it: add it "
+        "under versions: in models/small.yml, with the period that it was trained on and its reference period"
+    )
 
 
 def test_nothing_is_signalled_when_nothing_changed(quiet):

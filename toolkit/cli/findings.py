@@ -49,6 +49,7 @@ def inspect() -> list[Finding]:
         *inspect_sources(workspace),
         *inspect_tables(workspace),
         *inspect_definitions(workspace),
+        *inspect_versions(workspace),
         inspect_schemas(workspace),
         *inspect_archive(workspace),
     ]
@@ -185,6 +186,30 @@ def inspect_definitions(workspace: Workspace) -> Iterator[Finding]:
         yield _inspect_loaded("debt/", lambda: load_items(workspace))
     if any((workspace.root / "ideas").glob("*.y*ml")):
         yield _inspect_loaded("ideas/", lambda: load_ideas(workspace))
+
+
+def inspect_versions(workspace: Workspace) -> Iterator[Finding]:
+    """Versions in the data that no file defines, and reference periods without data; what is well is not listed.
+
+    No such finding is needed: a version may have been retired before its model had a file, or its data since.
+    """
+    from toolkit.data import load_model, open_source
+    from toolkit.data.versions import days_of_versions, reference_apart, unknown_version
+
+    source = open_source(workspace)
+    try:
+        models = [load_model(workspace, key) for key in workspace.keys("models")]
+        found = [(model, days_of_versions(source, model.key)) for model in models]
+    except ToolkitError:
+        return  # the lines of the table and of the files say it
+    for model, versions in found:
+        path = f"models/{model.key}.yml"
+        for version, days in versions.items():
+            if version not in model.versions:
+                what = unknown_version(model, version, days)
+                yield Finding(path, "wrong", what, "add it under versions:", needed=False)
+            elif what := reference_apart(model, version, days):
+                yield Finding(path, "wrong", what, "give it a period that has predictions", needed=False)
 
 
 def _inspect_folder(workspace: Workspace, folder: str, load: Callable[[str], object]) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from toolkit.data.cache import FOLDER, Cache
 from toolkit.data.connections import EMBEDDED, Connection, connect
 from toolkit.data.contracts import CONTRACTS, Table
 from toolkit.data.facts import DayFacts, Facts, facts_query, read_facts
+from toolkit.data.instants import date_of, days_as_text
 from toolkit.data.parts import Part
 from toolkit.data.repeats import count_repeats
 from toolkit.data.rules import any_broken, check_columns, floating_columns, row_rules
@@ -64,6 +65,7 @@ class Source:
     _connections: dict[str | None, Connection] = field(default_factory=dict, repr=False)
     _opened: dict[str, OpenedTable] = field(default_factory=dict, repr=False)
     _looks: dict[tuple[str, tuple[str, ...], Part], Look] = field(default_factory=dict, repr=False)
+    _unchecked: dict[tuple[str, Part], dict[str, str]] = field(default_factory=dict, repr=False)
 
     @property
     def tables(self) -> list[str]:
@@ -109,6 +111,17 @@ class Source:
         if newest is None:
             raise NotReady("predictions holds no rows yet, so no day is complete")
         return start_of_day(datetime.fromisoformat(newest))
+
+    def version_days(self) -> list[list[str]]:
+        """Model, version, first and last day of each version of each model in predictions, whatever else they hold.
+
+        Raises `ContractError` when they cannot be read or have no time.
+        """
+        opened, contract = self.opened("predictions"), CONTRACTS["predictions"]
+        check_columns(contract, opened.table, [*contract.key, contract.time])
+        key = {"versions": contract.time, "table": contract.name, "mapping": opened.mapping}
+        found: list[list[str]] = self._of_states(key, opened, lambda: self._version_days(contract, opened))
+        return found
 
     def read(
         self,
@@ -160,6 +173,17 @@ class Source:
             return days
         return {day: digest_value([fingerprint, look.facts.fingerprint]) for day, fingerprint in days.items()}
 
+    def unchecked_days(
+        self, table: str, *, as_of: datetime, start: datetime | None = None, end: datetime | None = None
+    ) -> dict[str, str]:
+        """By day the fingerprint of the keys of a part as they are: none is checked, and none is noted as read."""
+        contract, part = CONTRACTS[table], Part(start, end, as_of)
+        if (table, part) not in self._unchecked:
+            opened, wanted = self.opened(table), tuple(dict.fromkeys([*contract.key, contract.time]))
+            check_columns(contract, opened.table, wanted)
+            self._unchecked[table, part] = self._facts(contract, opened, wanted, part).by_day()
+        return self._unchecked[table, part]
+
     def row_hash(self, table: str, rows: ir.Table, columns: Sequence[str]) -> Any:
         """A 64-bit hash of some columns of each row, as the engine of `table` makes it."""
         return self.opened(table).connection.row_hash(rows, columns)
@@ -178,8 +202,9 @@ class Source:
         Raises `ContractError` when they are more than the table's settings allow.
         """
         counts = self.execute(rows.aggregate(rows=rows.count(), broken=mask.cast("int64").sum()), reading=table)
-        broken, of_rows = int(counts["broken"].iloc[0]), int(counts["rows"].iloc[0])
-        self._leave_out(table, [Quarantine(table, rule, broken, of_rows, self._examples(table, rows.filter(mask)))])
+        broken, of_rows = (int(counts[name].fillna(0).iloc[0]) for name in ("broken", "rows"))
+        if broken:
+            self._leave_out(table, [Quarantine(table, rule, broken, of_rows, self._examples(table, rows.filter(mask)))])
 
     def _look_at(self, name: str, columns: Iterable[str], part: Part) -> Look:
         contract = CONTRACTS[name]
@@ -271,6 +296,14 @@ class Source:
             return None
         instant: datetime = found.to_pydatetime()
         return instant.isoformat()
+
+    def _version_days(self, contract: Table, opened: OpenedTable) -> list[list[str]]:
+        rows = opened.table.filter(opened.table[contract.time].notnull())
+        day = date_of(rows[contract.time])
+        spans = days_as_text(
+            rows.group_by("model", "version").aggregate(first=day.min(), last=day.max()), "first", "last"
+        )
+        return sorted([*map(str, row)] for row in self.execute(spans, reading=contract.name).to_numpy())
 
     def _facts_key(self, contract: Table, opened: OpenedTable, wanted: Sequence[str]) -> dict[str, Any]:
         return {

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from toolkit.checks import check_in
 from toolkit.data import ModelDefinition, Source, serving_version
+from toolkit.data.versions import defined_version, empty_reference
 from toolkit.errors import ArgumentError, DefinitionError, NotReady
 from toolkit.metrics import Cells, MetricDefinition, Population, load_metrics, measure
 from toolkit.metrics.early_labels import EarlyLabels, early_labels
@@ -141,7 +142,8 @@ def observe(
     weighting: `maturity` looks at the last whole days, whose labels are not all there yet, and has each label count
         1 / P(such a label is known by now). Calibration and the loss of a score's twentieths take labels as they are.
 
-    Raises `NotReady` when the window lies before the end of the reference period, `Skipped` when nothing was served.
+    Raises `NotReady` when the window lies before the end of the reference period, `Skipped` when nothing was served,
+    `UnknownNameError` for a version that the model's file lacks, `DefinitionError` for a reference without requests.
     """
     if weighting not in WEIGHTINGS:
         raise ArgumentError(f"weighting == {weighting!r}, must be one of: '', 'maturity'")
@@ -149,7 +151,7 @@ def observe(
     wait_days = 0 if weighting else model.label.maturity_days
     window = Window.last_days(window_days, before=start_of_day(instant - timedelta(days=wait_days)))
     version, served_share = serving_version(source, model=model.key, window=window, as_of=instant)
-    reference = model.version(version).reference.window
+    reference = defined_version(source, model, version).reference.window
     if window.overlaps(reference):
         ready = reference.end + timedelta(days=window_days + wait_days)
         raise NotReady(
@@ -172,6 +174,8 @@ def observe(
         as_of=start_of_day(instant) if early else instant,
         segments=model.segments,
     )
+    if not cells.total("requests", REFERENCE):
+        raise empty_reference(source, model, version, looked_at=window)
     return Observation(model, cells, instant, version, served_share, labels, early)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from toolkit import stats
 from toolkit.checks import check_at_least
 from toolkit.data import ModelDefinition, Source, serving_version
+from toolkit.data.versions import defined_version
 from toolkit.metrics import MetricDefinition, Population, label_arrival, load_metrics
 from toolkit.signals.label_free.assumptions import Drift, judge_assumptions
 from toolkit.signals.label_free.basis import Basis, Quantity, outside_share
@@ -134,6 +135,7 @@ def _look(
     check_at_least("history_days", history_days, 1)
     window = Window.last_days(max(int(days), 1), before=instant)
     version, _ = serving_version(source, model=model.key, window=window, as_of=instant)
+    defined_version(source, model, version)
     mature = start_of_day(instant - timedelta(days=waits))
     plan = Plan(timedelta(days=window.days), max(window.start - mature, timedelta(0)), timedelta(days=calibration_days))
     loss = metrics[model.loss].kind if model.loss in metrics else ""
