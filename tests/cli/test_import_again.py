@@ -168,3 +168,20 @@ def test_requests_of_one_file_that_have_no_label_yet_are_no_wrong_rows(call: Run
         "requests without a label yet: 200",
         "labels that are a yes: 12 of 80 (15.0%)",
     ]
+
+
+@pytest.mark.parametrize("written", [lambda n: f"{n}.0", str])
+def test_ids_that_another_program_wrote_otherwise_are_told(
+    call: Run, here: Path, written: Callable[[int], str]
+) -> None:
+    """A data frame with a missing value makes 7.0 of 7, and a spreadsheet 7 of 0007."""
+    numbered = [[f"{n:04d}", *row[1:]] for n, row in enumerate(requests("r"))]
+    write(here / "first.csv", HEADER, numbered)
+    write(
+        here / "labels.csv", "call,label,known_on", [[written(n), *row[1:]] for n, row in enumerate(labels("", [0, 1]))]
+    )
+    refused = call("init", "w", "--from", "first.csv", "--labels", "labels.csv", "--yes")
+    assert (
+        "predictions such as '0000'; without zeros in front and .0 behind 280 are the same: write both files alike"
+        in (refused.err)
+    )

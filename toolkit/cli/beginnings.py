@@ -59,10 +59,11 @@ def map_files(
         said.about("predictions", ours.file.names, others={"outcomes": theirs.file.names}),
         said.about("outcomes", theirs.file.names, others={"predictions": ours.file.names}),
     ]
-    return [
-        _guess("predictions", ours, choose, model, wishes=wishes[0], shared=mine),
-        _guess("outcomes", theirs, choose, model, wishes=wishes[1], shared=other),
-    ]
+    mapped = _guess("predictions", ours, choose, model, wishes=wishes[0], shared=mine)
+    request = mapped.assigned.get("request_id")
+    if not shared and request is not None and request.own.name in theirs.file.names:
+        other[request.own.name] = f"called as in {ours.file.shown}"
+    return [mapped, _guess("outcomes", theirs, choose, model, wishes=wishes[1], shared=other)]
 
 
 def _map_one(facts: FileFacts, said: Said, choose: Choose, model: str) -> list[TableMapping]:

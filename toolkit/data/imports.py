@@ -210,10 +210,14 @@ class _Run:
         ((rows, matched, example),) = labels.aggregate(counts).fetchall()
         if rows and not matched:
             ((theirs,),) = predictions.aggregate("min(request_id)").fetchall()
+            ours, known = (_bare(ids, name) for ids, name in ((labels, request), (predictions, "request_id")))
+            ((alike,),) = ours.join(known, "id", how="semi").aggregate("count(*)").fetchall()
+            advice = "name the right column with --map outcomes.request_id=COLUMN"
+            if alike:
+                advice = f"without zeros in front and .0 behind {alike:,} are the same: write both files alike"
             raise ContractError(
                 f"{self.mapping.facts.file.shown}: none of its {rows:,} labels is of a request in the predictions. "
-                f"Labels have ids such as {example!r}, predictions such as {theirs!r}; name the right column with "
-                "--map outcomes.request_id=COLUMN"
+                f"Labels have ids such as {example!r}, predictions such as {theirs!r}; {advice}"
             )
         if rows > matched:
             self.notes.append(f"labels of requests that are not among the predictions: {rows - matched:,} of {rows:,}")
@@ -379,6 +383,11 @@ class _Run:
             "rows": imported.rows,
             "quarantined": {each.reason: each.rows for each in imported.quarantined},
         }
+
+
+def _bare(ids: DuckDBPyRelation, name: str) -> DuckDBPyRelation:
+    """Ids without what a spreadsheet or a data frame takes from numbers or gives them: leading zeros, and .0."""
+    return ids.project(f"ltrim(regexp_replace({name}::VARCHAR, '\\.0+$', ''), '0') AS id").distinct()
 
 
 def _left(rows: DuckDBPyRelation, theirs: DuckDBPyRelation, keys: list[str]) -> DuckDBPyRelation:
