@@ -185,9 +185,9 @@ def test_data_that_are_too_short_say_what_is_missing_and_until_when(call: Run, h
     done = call("init", "w", "--from", "own.csv")
     assert done.code == 0
     assert done.out.splitlines()[-2:] == [
-        "no report can be made yet: version 1 of own has 11 whole days with mature labels, and triage needs 21: a week "
-        "to compare with and two to look at. That is so when the data reach 2026-01-22: import them with 'toolkit "
-        "import', then 'toolkit run triage -p window_days=14'",
+        "no report can be made yet: version 1 of own has 11 whole days with mature labels, and triage needs 14: a week "
+        "to compare with and one to look at. That is so when the data reach 2026-01-15: import them with 'toolkit "
+        "import', then 'toolkit run triage -p window_days=7'",
         "next: cd w, then 'toolkit doctor'",
     ]
 

@@ -80,10 +80,16 @@ def references(found: Proposal) -> list[tuple[str, str]]:
         (
             23,
             "2026-01-08",
+            "toolkit run triage -p window_days=7",
+            "the usual 28 days can be looked at when the data reach 2026-02-08",
+        ),
+        (
+            16,
+            "2026-01-08",
             None,
-            "no report can be made yet: version 1 of churn has 20 whole days with mature labels, and triage needs 21: "
-            "a week to compare with and two to look at. That is so when the data reach 2026-01-25: import them with "
-            "'toolkit import', then 'toolkit run triage -p window_days=14'",
+            "no report can be made yet: version 1 of churn has 13 whole days with mature labels, and triage needs 14: "
+            "a week to compare with and one to look at. That is so when the data reach 2026-01-18: import them with "
+            "'toolkit import', then 'toolkit run triage -p window_days=7'",
         ),
     ],
 )

@@ -23,8 +23,11 @@ WINDOW_DAYS = 28
 """The days that the template triage looks at unless it is told otherwise."""
 
 _WEEK = 7
-_SHORTEST = 3 * _WEEK
-"""Whole days that a triage needs at least: a week to compare with, two to look at."""
+_LEAST_DAYS = 2 * _WEEK
+"""Whole days that a triage needs at least: a week to compare with, one to look at."""
+
+_DAYS_PER_REFERENCE_WEEK = 3 * _WEEK
+"""A third of the days are the reference, in whole weeks: two weeks to look at for each to compare with."""
 
 _MOST_INPUTS = 8
 _MOST_SEGMENTS = 6
@@ -81,7 +84,7 @@ def reference_days(days: int) -> int:
     >>> [reference_days(days) for days in (10, 21, 50, 84, 400)]
     [7, 7, 14, 28, 28]
     """
-    return min(4 * _WEEK, max(_WEEK, _WEEK * (days // _SHORTEST)))
+    return min(4 * _WEEK, max(_WEEK, _WEEK * (days // _DAYS_PER_REFERENCE_WEEK)))
 
 
 def _matured(model: ModelPortrait, version: VersionPortrait, complete: datetime) -> int:
@@ -104,15 +107,15 @@ def _readiness(portrait: Portrait) -> tuple[str | None, str]:
     left = days - reference
     if left >= WINDOW_DAYS:
         return f"toolkit run triage{which}", ""
-    if days >= _SHORTEST:
+    if left >= _WEEK:
         window = _WEEK * (left // _WEEK)
         later = f"the usual {WINDOW_DAYS} days can be looked at when the data reach {default_on:%Y-%m-%d}"
         return f"toolkit run triage{which} -p window_days={window}", later
-    ready = version.first_day + timedelta(days=_SHORTEST + maturity)
+    ready = version.first_day + timedelta(days=_LEAST_DAYS + maturity)
     return None, (
         f"no report can be made yet: version {version.key} of {model.key} has {days} whole days with mature labels, "
-        f"and triage needs {_SHORTEST}: a week to compare with and two to look at. That is so when the data reach "
-        f"{ready:%Y-%m-%d}: import them with 'toolkit import', then 'toolkit run triage{which} -p window_days=14'"
+        f"and triage needs {_LEAST_DAYS}: a week to compare with and one to look at. That is so when the data reach "
+        f"{ready:%Y-%m-%d}: import them with 'toolkit import', then 'toolkit run triage{which} -p window_days=7'"
     )
 
 
