@@ -183,7 +183,6 @@ def test_labels_are_counted_by_arrival_and_request_day(by_day):
     days = [pairs[name].dt.strftime("%Y-%m-%d") for name in ("observed_at", "occurred_at")]
     expected = pairs.groupby(days).size()
     assert {(cell.arrival_day, cell.request_day): cell.rows for cell in found.cells} == expected.to_dict()
-    assert found.early == 0
 
 
 def test_a_new_day_of_labels_touches_the_days_that_it_is_about(by_day):

@@ -103,3 +103,45 @@ def test_a_label_from_before_its_prediction_is_left_out(tmp_path, events):
     labelled = outcomes["request_id"].isin(rows.index)
     assert rows["label"].notna().sum() == labelled.sum() - 1
     assert noted() == [("outcomes", "observed_at must not be before the prediction's occurred_at", 1, labelled.sum())]
+
+
+def test_a_label_from_before_the_window_of_its_prediction_is_counted_with_those_inside(tmp_path, events):
+    predictions, outcomes = events
+    outcomes.loc[[3, 4], "observed_at"] = pd.Timestamp("2013-02-20T12:00", tz="UTC")
+    outcomes.loc[700, "observed_at"] -= timedelta(hours=4)
+    source = open_source(write_workspace(tmp_path, predictions, outcomes).workspace)
+    rows = labelled_predictions(source, ["score", "label"], model="small", window=MARCH, as_of=LATER).execute()
+    labelled = outcomes["request_id"].isin(rows["request_id"])
+    assert rows["label"].notna().sum() == labelled.sum() - 3
+    assert noted() == [("outcomes", "observed_at must not be before the prediction's occurred_at", 3, labelled.sum())]
+
+
+def test_many_labels_from_before_the_window_are_an_error(tmp_path, events):
+    predictions, outcomes = events
+    outcomes.loc[:899, "observed_at"] = pd.Timestamp("2013-02-20", tz="UTC")
+    source = open_source(write_workspace(tmp_path, predictions, outcomes).workspace)
+    with pytest.raises(ContractError, match="900 of .* rows break the contract, and a share of at most 0.01"):
+        labelled_predictions(source, ["score", "label"], model="small", window=MARCH, as_of=LATER)
+
+
+@pytest.mark.parametrize("first_window", [Window.of("2013-03-01", "2013-03-12"), None])
+def test_a_label_from_days_before_its_prediction_is_found_whatever_was_kept_before(
+    tmp_path, events, first_window, monkeypatch
+):
+    monkeypatch.setattr("toolkit.data.cache._RACY_NS", 0)
+    predictions, outcomes = events
+    outcomes.loc[700, "observed_at"] -= timedelta(days=6)  # of the 16th, and now of the 10th
+    workspace = write_workspace(tmp_path, predictions, outcomes).workspace
+    for window in filter(None, (first_window, MARCH)):
+        source = open_source(workspace)
+        rows = labelled_predictions(source, ["score", "label"], model="small", window=window, as_of=LATER).execute()
+    label = rows.set_index("request_id").loc[outcomes.loc[700, "request_id"], "label"]
+    assert pd.isna(label)
+
+
+def test_labels_of_requests_before_the_window_are_not_those_of_its_requests(tmp_path, events):
+    source = open_source(write_workspace(tmp_path, *events).workspace)
+    april = Window.of("2013-04-01", "2013-05-01")
+    labelled_predictions(source, ["score", "label"], model="small", window=april, as_of=LATER)
+    assert noted() == []
+    assert {read.start for read in JOURNAL.reads} == {april.start.isoformat().replace("+00:00", "Z")}

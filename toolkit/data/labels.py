@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from toolkit.data.contracts import CONTRACTS
+from toolkit.data.days import window_of_days
 from toolkit.data.instants import date_of, days_as_text
+from toolkit.data.parts import Part
 from toolkit.digests import digest_value
 
 if TYPE_CHECKING:
@@ -25,15 +28,18 @@ EARLY = "observed_at must not be before the prediction's occurred_at"
 """The rule between outcomes and predictions: nothing had been predicted yet, or a clock is wrong."""
 
 
+_LOOK_BACK = timedelta(days=31)
+"""How far before a window labels of its requests are looked for: none can be right, and one that is older is missed."""
+
+
 @dataclass(frozen=True, order=True)
 class Arrival:
-    """The labels that arrived on one day for the requests of one day: rows, hash sum, and those that came too early."""
+    """The labels that arrived on one day for the requests of one day: rows and hash sum."""
 
     arrival_day: str
     request_day: str
     rows: int
     hash_sum: int
-    early: int
 
 
 @dataclass(frozen=True)
@@ -46,11 +52,6 @@ class Arrivals:
     def rows(self) -> int:
         """Labels that belong to a request."""
         return sum(cell.rows for cell in self.cells)
-
-    @property
-    def early(self) -> int:
-        """Labels observed before their prediction was made."""
-        return sum(cell.early for cell in self.cells)
 
     def by_request_day(self) -> dict[str, str]:
         """The fingerprint of the labels of each request day; a day without labels is not in it."""
@@ -92,7 +93,7 @@ def labelled_predictions(
 
     When `columns` holds `label`, it is the latest label known at `as_of`, or missing. A label that was observed before
     its prediction was made breaks the contract: nothing had been predicted yet, or a clock is wrong. Like other rows
-    that do, a few such labels are left out and counted. Labels from before the window are not looked for.
+    that do, a few such labels are left out and counted, those from up to 31 days before the window too.
 
     Raises `ContractError`.
     """
@@ -103,8 +104,10 @@ def labelled_predictions(
     asked = predictions if within is None else _between(predictions, within)
     if LABEL not in wanted:
         return asked
-    outcomes = source.read("outcomes", [LABEL], as_of=as_of, start=window.start)
-    if label_arrivals(source, model=model, columns=own, window=window, as_of=as_of).early:
+    first = first_early_day(source, model=model, columns=own, window=window, as_of=as_of)
+    start = window.start if first is None else min(window.start, first)
+    outcomes = source.read("outcomes", [LABEL], as_of=as_of, start=start)
+    if first is not None:
         outcomes = _without_early(source, predictions, outcomes)
     if within is not None:  # what was observed before them is none of their labels
         outcomes = outcomes.filter(outcomes.observed_at >= within.start)
@@ -123,6 +126,61 @@ def _without_early(source: Source, predictions: ir.Table, outcomes: ir.Table) ->
     early = (labels.observed_at < labels.last_occurred_at).fill_null(False)
     source.quarantine("outcomes", labels.filter(labels.last_occurred_at.notnull()), EARLY, early)
     return labels.filter(~early).drop("last_occurred_at")
+
+
+def first_early_day(
+    source: Source, *, model: str, columns: Sequence[str], window: Window, as_of: datetime
+) -> datetime | None:
+    """The day of the first label that was observed before its prediction in `window`; None when none was.
+
+    A day of requests that was looked at before, beside the same outcomes up to it, is not read again.
+    """
+    part = {"as_of": as_of, "start": window.start - _LOOK_BACK, "end": window.end}
+    made = source.facts("predictions", columns, as_of=as_of, start=window.start, end=window.end).by_day()
+    until = _until_each(source.unchecked_days("outcomes", **part), made)
+    keys = {
+        day: {"model": model, "predictions": fingerprint, "outcomes": until[day]}
+        for day, fingerprint in made.items()
+        if day
+    }
+    known = source.cache.recall("early", keys)
+    missing = [day for day in keys if day not in known]
+    if missing:
+        found = _first_early(source, model, columns, window, as_of, missing, every=len(missing) == len(keys))
+        source.cache.keep("early", {day: keys[day] for day in missing}, found)
+        known |= found
+    days = [day for day in known.values() if day is not None]
+    return window_of_days(min(days), min(days)).start if days else None
+
+
+def _first_early(
+    source: Source,
+    model: str,
+    columns: Sequence[str],
+    window: Window,
+    as_of: datetime,
+    days: Sequence[str],
+    *,
+    every: bool,
+) -> dict[str, str | None]:
+    """By request day the day of the first label from before its prediction; one query, over keys and times alone."""
+    predictions = source.read("predictions", columns, as_of=as_of, start=window.start, end=window.end)
+    made = predictions.filter(predictions.model == model).select(
+        "request_id", "occurred_at", request_day=date_of(predictions.occurred_at)
+    )
+    if not every:
+        made = made.filter(made.request_day.isin([date.fromisoformat(day) for day in days]))
+    end = min(window.end, window_of_days(max(days), max(days)).end)
+    part = Part(window.start - _LOOK_BACK, end, as_of)
+    outcomes = part.of(source.opened("outcomes").table, CONTRACTS["outcomes"].time)
+    outcomes = outcomes.select("request_id", "observed_at", arrival_day=date_of(outcomes.observed_at))
+    # The predictions come last: the engine lays them in memory, and passes over the outcomes.
+    pairs = outcomes.join(made, "request_id")
+    early = pairs.filter(pairs.observed_at < pairs.occurred_at)
+    firsts = early.group_by("request_day").aggregate(first=early.arrival_day.min())
+    counted = source.execute(days_as_text(firsts, "request_day", "first"), reading="predictions and outcomes")
+    found = dict(zip(counted["request_day"], counted["first"], strict=True))
+    return {day: found.get(day) for day in days}
 
 
 def label_arrivals(source: Source, *, model: str, columns: Sequence[str], window: Window, as_of: datetime) -> Arrivals:
@@ -186,11 +244,10 @@ def _measure(
     cells = pairs.group_by("arrival_day", "request_day").aggregate(
         rows=pairs.count(),
         hash_sum=pairs.row_hash.sum(),
-        early=(pairs.observed_at < pairs.occurred_at).cast("int64").sum(),
     )
     counted = source.execute(days_as_text(cells, "arrival_day", "request_day"), reading="predictions and outcomes")
     found: dict[str, list[list[Any]]] = {day: [] for day in days}
     for row in counted.to_dict("records"):
         arrival, request = str(row["arrival_day"]), str(row["request_day"])
-        found[arrival].append([arrival, request, int(row["rows"]), int(row["hash_sum"]), int(row["early"])])
+        found[arrival].append([arrival, request, int(row["rows"]), int(row["hash_sum"])])
     return found
