@@ -319,6 +319,31 @@ def test_a_value_that_is_not_finite_makes_the_number_absent_with_a_count(write_w
     assert cells.against_rest("mean", "current", segment="carrier", value="A").status == "absent"
 
 
+def test_a_share_of_numbers_that_are_neither_0_nor_1_is_absent_with_a_count(write_wide) -> None:
+    wide = write_wide(lambda p, o: (p.assign(part=np.arange(len(p)) % 3 / 2, whole=np.arange(len(p)) % 2), o))
+    metrics = {
+        "part": "kind: proportion, column: part",
+        "double": 'kind: proportion, column: "part * 2"',
+        "sure": "kind: proportion, column: part, filter: part <> 0.5",
+        "high": "kind: proportion, column: part > 0.2",
+        "whole": "kind: proportion, column: whole",
+        "label": "kind: proportion, column: label",
+    }
+    cells, rows = wide.measure(metrics), wide.rows()
+    part, half = cells.estimate("part", "current"), int((rows["part"] == 0.5).sum())
+    assert (part.status, part.n) == ("absent", len(rows))
+    assert part.reason == (
+        f"no share: {half} requests have a value of part that is neither 0 nor 1; for numbers there is kind mean, and "
+        "a condition such as part > 0 has a share"
+    )
+    assert cells.estimate("double", "current").status == "absent"
+    sure = rows.loc[rows["part"] != 0.5, "part"].mean()
+    assert cells.estimate("sure", "current").value == pytest.approx(sure, rel=1e-12)
+    assert cells.estimate("high", "current").value == pytest.approx((rows["part"] > 0.2).mean(), rel=1e-12)
+    assert cells.estimate("whole", "current").value == pytest.approx(rows["whole"].mean(), rel=1e-12)
+    assert cells.estimate("label", "current").value == pytest.approx(rows["label"].mean(), rel=1e-12)
+
+
 def test_nothing_to_count_gives_a_reason(wide) -> None:
     metrics = {key: f"{own}, filter: latency_ms < 0" for key, (own, _) in CASES.items() if "filter" not in own}
     cells = wide.measure(metrics)

@@ -19,7 +19,10 @@ UNITS_PER_DAY = {"second": 86_400.0, "minute": 1_440.0, "hour": 24.0, "day": 1.0
 
 
 class Proportion(RatioKind):
-    """Share of the requests for which a boolean column or SQL condition is true."""
+    """Share of the requests for which a boolean column or SQL condition is true.
+
+    A request whose number is neither 0 nor 1 makes it absent, and the reason counts such requests.
+    """
 
     kind: Literal["proportion"]
     is_share: ClassVar[bool] = True
@@ -38,6 +41,18 @@ class Proportion(RatioKind):
     @override
     def parts(self, table: ir.Table) -> Parts:
         return Parts(number(table, self.column))
+
+    @override
+    def spoilt(self, table: ir.Table) -> Any:
+        column = table[column_name(self.column)]
+        return None if column.type().is_boolean() else ~number(table, self.column).isin([0.0, 1.0])
+
+    @override
+    def spoilt_reason(self, requests: int) -> str:
+        return (
+            f"no share: {requests:,} requests have a value of {self.column} that is neither 0 nor 1; for numbers there "
+            f"is kind mean, and a condition such as {self.column} > 0 has a share"
+        )
 
 
 class Mean(RatioKind):
