@@ -247,6 +247,19 @@ def test_what_the_table_lacks_is_left_out(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("without", "reason"),
+    [("now", "nobody rated in the window"), ("before", "nobody rated before the window")],
+)
+def test_it_says_when_nobody_rated(tmp_path, without, reason):
+    def plant(reports, now, rng):
+        reports = as_before(reports, now, rng)
+        return reports.assign(rating=reports["rating"].where(~now if without == "now" else now))
+
+    found = look(write(tmp_path, plant))
+    assert next(change.reason for change in found.changes if change.metric == "feedback_rating") == reason
+
+
 def test_without_the_table_or_a_report_it_says_so(small, tmp_path):
     assert look(small.workspace).text == "User feedback is absent: the workspace has no table of feedback."
     assert look(small.workspace).plot().alt == "no user reported anything"

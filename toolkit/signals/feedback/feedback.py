@@ -386,7 +386,7 @@ def _absent(metric: str, segment: str, users: int, reason: str) -> FeedbackChang
 
 def _compare_ratings(before: Ratings, now: Ratings, smallest: int, better: str) -> FeedbackChange:
     users = min(before.users, now.users)
-    reason = too_small(users, smallest) if users else "nobody rated before or in the window"
+    reason = too_small(users, smallest) if users else _say_who_is_missing(before.users, now.users)
     if reason:
         return _absent(RATING, "", now.users, reason)
     change = stats.welch(before.users, before.mean, before.variance, now.users, now.mean, now.variance)
@@ -397,3 +397,9 @@ def _compare_ratings(before: Ratings, now: Ratings, smallest: int, better: str) 
     worse = -change.value if better == "higher" else change.value
     times = worse / (PRACTICAL_RATING * spread)
     return FeedbackChange(RATING, "", now.users, before.mean, now.mean, change, times, None, "")
+
+
+def _say_who_is_missing(before: int, now: int) -> str:
+    if before or now:
+        return "nobody rated in the window" if before else "nobody rated before the window"
+    return "nobody rated before or in the window"
