@@ -159,6 +159,21 @@ def test_a_rise_of_the_searched_days_alone_is_not_confirmed(tmp_path: Path) -> N
     assert found.text.count("none held") == 1
 
 
+def test_a_rise_of_two_days_is_not_listed_and_it_says_why(tmp_path: Path) -> None:
+    def two_days(rows: pd.DataFrame) -> np.ndarray:
+        days = rows["occurred_at"].dt.strftime("%Y-%m-%d").isin(["2013-04-10", "2013-04-11"]).to_numpy()
+        return lifted(rows, days & (rows["carrier"] == "B"), 0.9)
+
+    found = search(tmp_path, two_days)
+    assert found.evident > 0
+    assert found.newly_bad == ()
+    assert (
+        "beyond chance and the practical threshold." in found.text
+        and " None is listed: counted by day none is evident, as their losses differ so much from one day to the next."
+        in found.text
+    )
+
+
 def test_a_short_window_is_refused_with_its_reason(tmp_path: Path) -> None:
     found = search(tmp_path, requests=3000, window_days=10)
     assert found.text == (

@@ -88,6 +88,7 @@ class SegmentSearch(Shown):
     columns: those that were searched; left_out: those that were not, with the reason.
     depth: conditions per segment at most. fewest: labelled requests that a segment needs in each searched period.
     looked_at: segments compared. evident: those whose rise is beyond chance and the practical threshold.
+    unlisted: why none of them is listed, where none is newly bad.
     confirmed_on: the days of the current window that the search did not see.
     newly_bad: most impact first. always_hard: furthest above the rest first.
     """
@@ -106,6 +107,7 @@ class SegmentSearch(Shown):
     newly_bad: tuple[NewlyBad, ...] = ()
     always_hard: tuple[AlwaysHard, ...] = ()
     reason: str = ""
+    unlisted: str = ""
 
     nothing_to_draw: ClassVar[str] = "no segment's loss rose more than elsewhere"
 
@@ -159,7 +161,8 @@ class SegmentSearch(Shown):
         )
         lead = f"{looked}.{self._total()}"
         if not self.newly_bad:
-            return f"{lead} None is listed.{self._hard()}{self._left_out()}"
+            why = f": {self.unlisted}" if self.evident else ""
+            return f"{lead} None is listed{why}.{self._hard()}{self._left_out()}"
         found = self.found
         came = (
             f" {'It comes' if self.evident == 1 else 'They come'} down to {len(self.newly_bad)} that share little; on "

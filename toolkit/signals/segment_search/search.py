@@ -140,7 +140,7 @@ def _look(
     grew = lattice.current.means() - lattice.reference.means() >= searched.threshold
     bad = _screen(lattice, rises, grew, searched.threshold, most=_CANDIDATES)
     hard = _screen(lattice, hardness, hardness.tested, searched.threshold, most=_HARD_CANDIDATES)
-    searched = replace(searched, evident=bad.evident)
+    searched = replace(searched, evident=bad.evident, unlisted=_why_unlisted(bad))
     if not bad.candidates and not hard.candidates:
         return searched
     candidates = [*bad.candidates, *hard.candidates]
@@ -211,6 +211,13 @@ def _screen(lattice: Lattice, contrasts: Contrasts, allowed: NDArray[Any], thres
     best = _spread(lattice, kept[np.lexsort((kept, -scores[kept]))])[:most]
     largest = float(contrasts.p_values[rejected].max()) if rejected.any() else 0.0
     return _Screened(best, int(evident.sum()), largest, adjusted)
+
+
+def _why_unlisted(bad: _Screened) -> str:
+    """Why none of the evident segments is listed, where none will be: nothing but the cover drops a candidate."""
+    if not bad.candidates:
+        return "each is blurred: a segment with one condition more or less, itself not evident, rose more sharply"
+    return "counted by day none is evident, as their losses differ so much from one day to the next"
 
 
 def _spread(lattice: Lattice, ranked: NDArray[Any]) -> list[int]:
