@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -37,6 +38,38 @@ def test_a_folder_that_is_taken_away_and_comes_back(tmp_path: Path) -> None:
         writer.flush(60)
     assert ids(tmp_path / "elsewhere") == ["r000001"]
     assert ids(folder) == ["r000002"]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_events_whose_open_file_is_taken_away_are_dropped(tmp_path: Path, form: Any) -> None:
+    with start(tmp_path, form=form) as writer:
+        for number in range(10):
+            writer.predictions(**prediction(number))
+        while writer.counts.written < 10:
+            threading.Event().wait(0.01)
+        shutil.rmtree(tmp_path / "predictions")
+    counts = writer.counts
+    assert (counts.offered, counts.written, counts.by_reason, counts.unfinished) == (10, 0, {"unwritable": 10}, 0)
+    assert counts.examples["unwritable"].endswith(".jsonl.part was taken away before it was finished")
+    if form == "jsonl":
+        assert accounts(tmp_path) == {("predictions", "unwritable"): 10}
+
+
+def test_events_after_an_open_file_was_taken_away_get_another(tmp_path: Path) -> None:
+    with start(tmp_path) as writer:
+        for numbers in (range(10), range(10, 15)):
+            for number in numbers:
+                writer.predictions(**prediction(number))
+            while writer.counts.waiting:
+                threading.Event().wait(0.01)
+            if numbers.start == 0:
+                writer._account()  # the next one says less
+                shutil.rmtree(tmp_path / "predictions")
+        for number in range(15, 25):
+            writer.predictions(**prediction(number))
+    assert (writer.counts.written, writer.counts.by_reason) == (15, {"unwritable": 10})
+    assert ids(tmp_path) == [f"r{number:06d}" for number in range(10, 25)]
+    assert accounts(tmp_path) == {("predictions", "written"): 15, ("predictions", "unwritable"): 10}
 
 
 def test_a_file_that_cannot_get_its_name_is_finished_later(tmp_path: Path) -> None:

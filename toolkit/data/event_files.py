@@ -38,6 +38,10 @@ class EventFile:
     descriptor: the open file; its lock is held as long as it is open.
     lines, size_bytes: what the file holds, all of it complete lines, if not `torn`.
     inherited: another process has written them.
+
+    Attributes
+    ----------
+    torn: it ends in the middle of a line. gone: it was taken away before it was finished, with all that it held.
     """
 
     def __init__(self, path: Path, descriptor: int, *, lines: int = 0, size_bytes: int = 0) -> None:
@@ -47,6 +51,7 @@ class EventFile:
         self.size_bytes = size_bytes
         self.inherited = lines > 0
         self.torn = False
+        self.gone = False
 
     @classmethod
     def create(cls, folder: Path, name: str) -> EventFile:
@@ -83,6 +88,15 @@ class EventFile:
                 self.torn = True
         return error
 
+    def look(self) -> None:
+        """See whether it still lies where it was made: what is written to a removed file nobody can find."""
+        try:
+            self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            self.gone = True
+        except OSError:  # what cannot be seen now may be there
+            pass
+
     def finish(self, form: Format, features: Mapping[str, Column]) -> None:
         """Give the file its own name, once it is on disk; as Parquet, it is made into that first. An empty one goes.
 
@@ -98,8 +112,11 @@ class EventFile:
                 self.path.rename(final)
             else:
                 write_parquet(self.path, final, features, look=self.inherited)
-                self.path.unlink()
+                self.path.unlink(missing_ok=True)
             _sync_folder(final.parent)
+        except Exception:
+            self.look()  # while it is locked: afterwards another writer may finish it
+            raise
         finally:
             self.abandon()
 

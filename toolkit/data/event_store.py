@@ -54,10 +54,11 @@ class EventStore:
         self._max_bytes, self._max_age_s = max_bytes, max_age_s
         self._encoders: dict[str, LineEncoder] = {}
         self._files: dict[tuple[str, str], tuple[EventFile, float]] = {}
+        self._lost: Counter[Outcome] = Counter()
         self._made = 0
 
     def put(self, events: Sequence[tuple[str, Mapping[str, object]]]) -> Counter[Outcome]:
-        """Write events of any tables, and say what became of each of them."""
+        """Write events of any tables, and say what became of each of them, and of earlier ones that were lost since."""
         settled: Counter[Outcome] = Counter()
         try:
             lines: dict[tuple[str, str], list[bytes]] = {}
@@ -74,14 +75,16 @@ class EventStore:
             self.examples["unexpected"] = in_words(err)
         if rest := len(events) - settled.total():
             settled["", "unexpected"] += rest
+        settled.update(self._take_lost())
         return settled
 
-    def finish(self, *, older_than_s: float = 0.0) -> None:
-        """Finish the files that are at least so old, so that they can be read."""
+    def finish(self, *, older_than_s: float = 0.0) -> Counter[Outcome]:
+        """Finish the files that are at least so old, so that they can be read; what became of events that were lost."""
         now = time.monotonic()
         for key, (_, made_at) in list(self._files.items()):
             if now - made_at >= older_than_s:
                 self._finish(*key)
+        return self._take_lost()
 
     def recover(self) -> None:
         """Finish what dead processes have left behind, and what this one could not finish before."""
@@ -161,6 +164,13 @@ class EventStore:
         return {(table, WRITTEN): written, **({(table, self._blame(error)): len(lines) - written} if error else {})}
 
     def _file(self, table: str, day: str) -> EventFile:
+        if (table, day) in self._files:
+            file, _ = self._files[table, day]
+            file.look()
+            if file.gone:
+                del self._files[table, day]
+                self._lose(table, file)
+                file.abandon()
         if (table, day) not in self._files:
             if len(self._files) >= _MOST_OPEN:
                 self._finish(*next(iter(self._files)))
@@ -173,8 +183,21 @@ class EventStore:
 
     def _finish(self, table: str, day: str) -> None:
         file, _ = self._files.pop((table, day))
-        if not self._close(table, file):
+        if self._close(table, file):
+            return
+        if file.gone:
+            self._lose(table, file)
+        else:
             self.unfinished += file.lines
+
+    def _lose(self, table: str, file: EventFile) -> None:
+        """Its events were settled as written, and are not."""
+        self._lost.update({(table, WRITTEN): -file.lines, (table, "unwritable"): file.lines})
+        self.examples["unwritable"] = f"{file.path} was taken away before it was finished"
+
+    def _take_lost(self) -> Counter[Outcome]:
+        lost, self._lost = self._lost, Counter()
+        return lost
 
     def _close(self, table: str, file: EventFile) -> bool:
         try:

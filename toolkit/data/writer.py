@@ -55,8 +55,8 @@ class Counts:
     written: events that are in a file.
     by_reason: dropped events. `queue_full`: they came faster than they could be written. `invalid`: they break their
         contract; `unserialisable`: they hold a value of no kind. `no_space`, `not_permitted`, `unwritable`: the disk
-        did not take them. `closed`, `not_in_time`: offered after the end, or still waiting when its deadline passed.
-        `unexpected`: a defect, or no memory.
+        did not take them, or lost them: their file was taken away before it was finished. `closed`, `not_in_time`:
+        offered after the end, or still waiting when its deadline passed. `unexpected`: a defect, or no memory.
     waiting: events in the queue.
     unfinished: those of `written` whose file could not get its name; a later writer tries again.
     recovered: events that dead processes left behind and this one finished.
@@ -306,7 +306,9 @@ class EventWriter:
         """Write what waits, finish what is old (`now`: everything), give account; when the next account is due."""
         self._woken = False
         self._drain()
-        self._store.finish(older_than_s=0.0 if now else self._max_age_s)
+        lost = self._store.finish(older_than_s=0.0 if now else self._max_age_s)
+        with self._lock:
+            self._settled.update(lost)
         if not now and time.monotonic() < account_due:
             return account_due
         if self._store.unfinished:
@@ -354,9 +356,9 @@ class EventWriter:
         """Write down what became of events since the last time."""
         with self._lock:
             outcomes = self._outcomes()
-        since = {key: count for key, count in (outcomes - self._reported).items() if count > 0}
+        since = outcomes - self._reported  # only what is more: of what was lost since, less is said the next time
         if since and self._store.account(since):
-            self._reported = outcomes
+            self._reported += since
 
     def _forget_parent(self) -> None:
         """In the child of a fork: what the queue and the files hold is the parent's."""
