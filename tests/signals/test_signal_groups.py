@@ -132,6 +132,22 @@ def test_a_deployment_on_the_day_it_began_is_the_first_hint() -> None:
     assert found.groups[0].began == "2013-04-10"
 
 
+@pytest.mark.parametrize("day", [date(2013, 3, 28), WINDOW.first_day])
+def test_a_day_that_a_signal_names_is_when_it_began_also_before_the_window(day: date) -> None:
+    (group,) = arrange(drift("temp_f", text=f"temp_f moved since {day}", first_day=day, dated=True)).groups
+    assert group.began == str(day)
+    (group,) = arrange(drift("temp_f", first_day=day)).groups
+    assert group.began == "not dated"
+
+
+def test_a_hint_says_its_size_once() -> None:
+    moved = drift("temp_f", text="Temperature went from 50 to 70, 80.0 practical thresholds")
+    hints = arrange(calibration(first_day=date(2013, 4, 10)), moved).groups[0].hints
+    assert [each.sentence for each in hints] == [
+        "Temperature went from 50 to 70, 80.0 practical thresholds (adjusted p < 0.0001)"
+    ]
+
+
 def test_what_came_after_a_dated_beginning_is_no_hint() -> None:
     began = calibration(first_day=date(2013, 4, 5))
     moved = drift("temp_f", first_day=date(2013, 4, 20))

@@ -99,6 +99,7 @@ class HarmfulShift(Shown):
                 text=self._sentence(),
                 first_day=self.first_day,
                 last_day=self.window.last_day,
+                dated=self.first_day is not None,
                 p_adjusted=self.process.p_value,
                 requests_per_week=self.requests_per_week,
             ),

@@ -65,6 +65,7 @@ class Signal:
     text: the deviation in one sentence.
     columns: the columns of predictions that it is about.
     first_day, last_day: what it dates to: from its change point where one was found, else its window.
+    dated: whether `first_day` was found, even where that is the window's first day or before; then `text` says it.
     p_adjusted: the evidence, adjusted over all that was looked at with it; None where it needs none.
     requests_per_week, units_per_week: who is touched; None where that was not counted.
     budget_share: of its error budget, what was spent in the window.
@@ -86,6 +87,7 @@ class Signal:
     columns: tuple[str, ...] = ()
     first_day: date | None = None
     last_day: date | None = None
+    dated: bool = False
     p_adjusted: float | None = None
     requests_per_week: float | None = None
     units_per_week: float | None = None

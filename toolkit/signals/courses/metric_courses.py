@@ -88,6 +88,7 @@ class MetricCourses(Shown):
             columns=metric_columns(course.metric),
             first_day=step.day,
             last_day=self.current.last_day,
+            dated=True,
             p_adjusted=step.p_adjusted,
             requests_per_week=self.requests_per_week,
         )

@@ -106,6 +106,7 @@ class Drift(Shown):
             columns=tuple(dict.fromkeys(name for name in (column.column, segment_column) if name)),
             first_day=column.since or self.window.first_day,
             last_day=self.window.last_day,
+            dated=column.since is not None,
             p_adjusted=found.p_adjusted,
             requests_per_week=_touched(column, found, self.rows) / (self.window.days / 7),
         )

@@ -97,6 +97,7 @@ class RecurringErrors(Shown):
                 text=self._sentence(error),
                 first_day=self.window.first_day if error.onset_at is None else error.onset_at.date(),
                 last_day=error.last_at.date(),
+                dated=error.onset_at is not None,
                 p_adjusted=error.p_adjusted,
                 requests_per_week=error.requests / weeks,
                 units_per_week=None if error.reason else error.users / weeks,

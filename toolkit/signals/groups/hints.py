@@ -50,13 +50,17 @@ class Beginning(NamedTuple):
 
 
 def find_beginning(signals: Sequence[Signal], first_day: date, last_day: date) -> Beginning:
-    """When signals that are one problem began: the earliest day that was found in the window, else the window's own.
+    """When signals that are one problem began: the earliest day that was found, else the window's own.
+
+    A day after the window's first was found, whoever says it; the first day or one before only where the signal says
+    so, as many signals date to a window of their own.
 
     Parameters
     ----------
     first_day, last_day: of the window.
     """
-    found = [signal.first_day for signal in signals if signal.first_day is not None and signal.first_day > first_day]
+    days = [(signal.first_day, signal.dated) for signal in signals]
+    found = [day for day, dated in days if day is not None and (dated or day > first_day)]
     last = max((signal.last_day for signal in signals if signal.last_day is not None), default=last_day)
     return Beginning(min(found, default=first_day), last, bool(found))
 
@@ -143,8 +147,9 @@ def _goes_before(other: Signal, signals: Sequence[Signal], beginning: Beginning)
 
 
 def _say_evidence(signal: Signal) -> str:
-    evidence = f"{signal.times_threshold:.1f} practical thresholds"
+    size = f"{signal.times_threshold:.1f} practical thresholds"
+    evidence = [] if size in signal.text else [size]
     if signal.p_adjusted is not None:
         shown = format_number("p_value", signal.p_adjusted)
-        evidence += f", adjusted p {shown if shown.startswith('<') else f'= {shown}'}"
-    return evidence
+        evidence.append(f"adjusted p {shown if shown.startswith('<') else f'= {shown}'}")
+    return ", ".join(evidence)
