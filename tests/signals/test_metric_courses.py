@@ -269,6 +269,15 @@ def test_days_scored_before_they_were_served_stand_for_themselves(quiet):
     assert latency.gaps == ()
 
 
+def test_days_before_the_first_request_are_not_said_to_be_looked_at(quiet):
+    looked, _ = quiet
+    observed = look_again(looked, as_of="2013-06-01", window_days=28)
+    found = metric_courses(looked.source, observed, history_days=182)
+    days = "2013-03-01 … 2013-05-30 (there is nothing from 2012-11-30 until then)"
+    assert found.text.startswith(f"7 metrics by day over {days}.")
+    assert found.plot().alt.startswith(f"Each metric by day, {days}. ")
+
+
 def test_a_short_history_is_searched_and_a_shorter_one_refused(quiet):
     looked, _ = quiet
     observed = look_again(looked, as_of="2013-04-20", window_days=14)

@@ -54,6 +54,17 @@ class MetricCourses(Shown):
     labelled_per_week: float
 
     @property
+    def days_there(self) -> str:
+        """The days of the window from the first that has a value on; its label where none has one."""
+        first = min(
+            (each.day for course in self.courses for each in course.values if each.value is not None),
+            default=self.window.first_day,
+        )
+        if first == self.window.first_day:
+            return self.window.label
+        return f"{first} … {self.window.last_day} (there is nothing from {self.window.first_day} until then)"
+
+    @property
     def signals(self) -> tuple[Signal, ...]:
         """The steps that still stand, are worse or without a good direction, and date to the current window.
 
@@ -101,7 +112,7 @@ class MetricCourses(Shown):
         told = "; ".join(course.sentence(step) for course, step in stepped[:_TOLD])
         more = f"; and {len(stepped) - _TOLD} earlier" if len(stepped) > _TOLD else ""
         parts = [
-            f"{len(self.courses)} metrics by day over {self.window.label}.",
+            f"{len(self.courses)} metrics by day over {self.days_there}.",
             f"Steps: {told}{more}." if stepped else "None stepped by its practical threshold.",
         ]
         if trending := [course for course in self.courses if course.trending]:
@@ -141,7 +152,7 @@ class MetricCourses(Shown):
         drawn = [course for course in self.courses if any(each.value is not None for each in course.values)]
         if not drawn:
             return ()
-        alt = f"Each metric by day, {self.window.label}. " + " ".join(
+        alt = f"Each metric by day, {self.days_there}. " + " ".join(
             f"{course.metric.name}: {course.step_text}." for course in drawn
         )
         return (
