@@ -358,6 +358,23 @@ def test_ten_runs_give_the_same_cells(name):
     assert len(runs) == 1
 
 
+@pytest.mark.parametrize("name", ["auc", "binned", "lift", *PARTS])
+def test_what_tells_yes_from_no_is_absent_where_labels_lie_between(name):
+    among = (REQUESTS["population"] == "current") & (REQUESTS["carrier"] == "A") & REQUESTS["label"].notna()
+    frame = REQUESTS.assign(label=REQUESTS["label"].mask(among & (REQUESTS["score"] > 0.5), 0.5))
+    kind, half = EVERY[name], int((frame["label"] == 0.5).sum())
+    found = estimate(kind, frame)
+    assert (found.status, found.n, found.method) == ("absent", len(labelled(frame)), kind.kind)
+    assert found.reason == (
+        f"{half} labels lie between 0 and 1, and {kind.kind} tells label 1 from label 0; a metric with the filter "
+        "label in (0, 1) leaves them out"
+    )
+    assert estimate(kind, frame, "carrier", value="A").reason == found.reason
+    for population, value in (("reference", "A"), ("current", "B")):
+        where = {"population": population, "value": value}
+        assert estimate(kind, frame, "carrier", **where) == estimate(kind, REQUESTS, "carrier", **where)
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_without_a_labelled_request_there_is_a_reason(name):
     empty = REQUESTS.head(0).astype({"population": "string", "day": "string", "query": "string", "carrier": "string"})

@@ -172,6 +172,23 @@ def test_a_report_has_the_same_cells_whoever_sorts(tmp_path, events, monkeypatch
     pd.testing.assert_frame_equal(here, engine, rtol=1e-12, check_dtype=False)
 
 
+def test_labels_between_are_refused_beside_metrics_that_leave_them_out(tmp_path, events):
+    predictions, outcomes = events
+    outcomes = outcomes.assign(label=outcomes["label"].where(outcomes.index % 50 != 0, 0.5))
+    sure = '"label in (0, 1)"'
+    asked = {key: f"kind: {kind}" for key, kind in (("auc", "auc"), ("lift", "lift, share: 0.1"), ("brier", "brier"))}
+    asked["part"] = "kind: brier_decomposition, part: within"
+    workspace = write_workspace(tmp_path, predictions, outcomes).workspace
+    text = metrics_text(asked | {f"{key}_sure": f"{kind}, filter: {sure}" for key, kind in asked.items()})
+    (workspace.root / "metrics.yml").write_text(text, encoding="utf-8")
+    model, metrics = load_model(workspace, "small"), load_metrics(workspace)
+    cells = measure(open_source(workspace), model, metrics, POPULATIONS, as_of=LATER, segments=["carrier"])
+    for key in ("auc", "lift", "part"):
+        assert "labels lie between 0 and 1" in cells.estimate(key, "current").reason
+        assert cells.estimate(f"{key}_sure", "current").status == "ok"
+    assert {cells.estimate(key, "current").status for key in ("brier", "brier_sure")} == {"ok"}
+
+
 def test_what_the_engine_says_halfway_is_a_contract_error(tmp_path, events):
     connection = open_source(write_workspace(tmp_path, *events).workspace).opened("predictions").connection
     rows = connection.backend.sql(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.data import LABEL
 from toolkit.metrics.kinds import CELL, Within, cell_keys, number
+from toolkit.stats import Estimate
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -24,6 +25,10 @@ EXACT = 131_072
 
 CLASSES = 720
 """Classes of ranks in a larger scope: a number of many divisors; they move the error of an AUC by less than 1 ‰."""
+
+
+BETWEEN = "between"
+"""Column of how many labels are neither 0 nor 1."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,35 @@ def from_lists(days: pd.DataFrame, names: Sequence[str]) -> Mapping[str, NDArray
     return {"day": day} | dict(zip(names, table, strict=True))
 
 
+def between(label: Any) -> Any:
+    """1 for a label that is neither 0 nor 1; see `undecided`."""
+    return (~label.isin([0.0, 1.0])).cast("int32")
+
+
+def undecided(kind: str, days: pd.DataFrame, *counts: str) -> Estimate | None:
+    """The absent estimate of a kind that tells label 1 from label 0 where some labels lie between; else None.
+
+    Parameters
+    ----------
+    days: what the kind's branch brought back, with `BETWEEN`. counts: its columns that are counts of requests.
+    """
+    found = _total(days[BETWEEN])
+    if not found:
+        return None
+    reason = (
+        f"{found:,} labels lie between 0 and 1, and {kind} tells label 1 from label 0; a metric with the filter "
+        "label in (0, 1) leaves them out"
+    )
+    return Estimate.absent(reason, n=sum(_total(days[name]) for name in counts), method=kind)
+
+
+def _total(column: Any) -> int:
+    """The sum of a column of whole numbers, or of lists of them."""
+    import numpy as np
+
+    return round(sum(float(np.sum(value)) for value in column))
+
+
 def labelled(base: ir.Table, grain: Grain) -> ir.Table:
     """The requests that have both score and label: the keys that vary, and score and label as floats."""
     score, label = number(base, "score"), number(base, LABEL)
@@ -134,8 +168,8 @@ def rank_classes(base: ir.Table, grain: Grain, *, within: Within, squares: bool 
     In a scope of up to `EXACT` requests each score is a class of its own, in a larger one there are `CLASSES` of them.
 
     Columns besides the keys that vary: of_class, in order; mass_class, in which of `CLASSES` of equal mass its ranks
-    are, also where there are more; size, of the scope; n, positives, score_sum and label_sum; twice, Σ over the
-    requests of how many score lower and how many no higher, and twice_positives, over those with label 1; with
+    are, also where there are more; size, of the scope; n, positives, `BETWEEN`, score_sum and label_sum; twice, Σ over
+    the requests of how many score lower and how many no higher, and twice_positives, over those with label 1; with
     `squares` score_square_sum and score_label_sum.
     """
     import ibis
@@ -149,6 +183,7 @@ def rank_classes(base: ir.Table, grain: Grain, *, within: Within, squares: bool 
     sums = {
         "n": rows.count(),
         "positives": positive.cast("int32").sum(),
+        BETWEEN: between(rows.label).sum(),
         "score_sum": rows.score.sum(),
         "label_sum": rows.label.sum(),
         "below": rows.below.sum(),

@@ -13,7 +13,17 @@ from toolkit import stats
 from toolkit.data import LABEL
 from toolkit.metrics.classes import Classes, ClassKind
 from toolkit.metrics.kinds import RankKind, Within, column_name, number
-from toolkit.metrics.ranking import CLASSES, Grain, from_lists, labelled, rank_classes, ranked
+from toolkit.metrics.ranking import (
+    BETWEEN,
+    CLASSES,
+    Grain,
+    between,
+    from_lists,
+    labelled,
+    rank_classes,
+    ranked,
+    undecided,
+)
 from toolkit.stats import Estimate
 
 if TYPE_CHECKING:
@@ -26,7 +36,7 @@ class Auc(ClassKind):
 
     Exact by default, from the rank of every score in its population (DeLong, DeLong & Clarke-Pearson 1988, Biometrics
     44:837). With `bins`, from counts by score bin: they merge by adding, and the interval holds also what the order
-    inside the bins could make of it.
+    inside the bins could make of it. Labels between 0 and 1 make it absent.
     """
 
     kind: Literal["auc"]
@@ -70,10 +80,14 @@ class Auc(ClassKind):
 
     @override
     def estimate(self, days: pd.DataFrame) -> Estimate:
-        return _exact(days) if self.bins is None else self.binned(days).estimate
+        if self.bins is not None:
+            return self.binned(days).estimate
+        return undecided(self.kind, days, "positives", "negatives") or _exact(days)
 
     def binned(self, days: pd.DataFrame) -> stats.BinnedAuc:
         """The estimate from bins with the bounds between which the exact AUC of the very same requests lies."""
+        if absent := undecided(self.kind, days, "positives", "negatives"):
+            return stats.BinnedAuc(absent, None, None)
         cells = from_lists(days, ["bin", "positives", "negatives"])
         method = f"auc of {self.bins} score bins; delong, day clusters"
         return stats.binned_auc(cells["day"], cells["bin"], cells["positives"], cells["negatives"], method=method)
@@ -114,7 +128,7 @@ def _placements(base: ir.Table, grain: Grain, within: Within) -> ir.Table:
         classes,
         **{
             name: classes[name].sum().cast("float64")
-            for name in ("positives", "negatives", "right_positives", "right_negatives")
+            for name in ("positives", "negatives", "right_positives", "right_negatives", BETWEEN)
         },
         all_positives=classes.all_positives.max().cast("float64"),
         all_negatives=classes.all_negatives.max().cast("float64"),
@@ -125,6 +139,7 @@ def _placements(base: ir.Table, grain: Grain, within: Within) -> ir.Table:
         "negatives",
         placement_positives=by_day.right_positives / 2.0 / by_day.all_negatives.nullif(0.0),
         placement_negatives=by_day.right_negatives / 2.0 / by_day.all_positives.nullif(0.0),
+        **{BETWEEN: by_day[BETWEEN]},
     )
     return grain.in_cells(placed)
 
@@ -154,6 +169,7 @@ def _placements_of(classes: Classes) -> dict[str, Sequence[Any]]:
         "negatives": by_cell(negatives),
         "placement_positives": by_cell(right_positives) / 2.0 / (all_negatives or math.nan),
         "placement_negatives": by_cell(right_negatives) / 2.0 / (all_positives or math.nan),
+        BETWEEN: np.zeros(classes.cells),  # requests that have such labels are left to the engine
     }
 
 
@@ -170,12 +186,16 @@ def _by_bin(base: ir.Table, grain: Grain, bins: int) -> ir.Table:
     rows = labelled(base, grain)
     place = (rows.score * float(bins)).floor().clip(0, bins - 1).cast("int64")
     positive = (rows.label == 1.0).cast("int32")
-    counted = rows.group_by(*grain.keys, bin=place).aggregate(positives=positive.sum(), negatives=(1 - positive).sum())
-    return grain.in_lists(counted, ["bin", "positives", "negatives"])
+    sums = {"positives": positive.sum(), "negatives": (1 - positive).sum(), BETWEEN: between(rows.label).sum()}
+    counted = rows.group_by(*grain.keys, bin=place).aggregate(**sums)
+    return grain.in_lists(counted, ["bin", *sums])
 
 
 class Lift(RankKind):
-    """Label rate among the requests with the highest scores, over the label rate of all."""
+    """Label rate among the requests with the highest scores, over the label rate of all.
+
+    Labels between 0 and 1 make it absent.
+    """
 
     kind: Literal["lift"]
     share: float = Field(gt=0, lt=1, description="share of the requests that are the highest, such as 0.1")
@@ -215,12 +235,13 @@ class Lift(RankKind):
             top_positives=(rows.part * rows.label).sum(),
             near=rows.near.sum(),
             near_positives=(rows.near * rows.label).sum(),
+            **{BETWEEN: between(rows.label).sum()},
         )
         return grain.in_cells(sums)
 
     @override
     def estimate(self, days: pd.DataFrame) -> Estimate:
-        return stats.lift_at_share(
+        return undecided(self.kind, days, "n") or stats.lift_at_share(
             days["n"],
             days["positives"],
             days["top"],

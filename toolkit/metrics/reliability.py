@@ -12,7 +12,7 @@ from toolkit import stats
 from toolkit.data import LABEL
 from toolkit.metrics.classes import Classes, ClassKind
 from toolkit.metrics.kinds import RankKind, Within
-from toolkit.metrics.ranking import CLASSES, Grain, from_lists, labelled, rank_classes
+from toolkit.metrics.ranking import BETWEEN, CLASSES, Grain, from_lists, labelled, rank_classes, undecided
 from toolkit.stats import Estimate
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class _BinnedKind(ClassKind, _ReliabilityKind):
     @property
     @override
     def class_sums(self) -> Sequence[str]:
-        return self.sums[2:]
+        return [name for name in self.sums[2:] if name != BETWEEN]
 
     @property
     @override
@@ -81,9 +81,10 @@ class _BinnedKind(ClassKind, _ReliabilityKind):
 
         place = np.minimum(self.bins * classes.sums["mass_class"] // CLASSES, self.bins - 1)
         cell = classes.cell * self.bins + place
-        n = np.bincount(cell, classes.sums["n"])
-        filled = np.flatnonzero(n)
-        sums = [filled % self.bins, *(np.bincount(cell, classes.sums[name])[filled] for name in self.sums[1:])]
+        by_bin = {name: np.bincount(cell, classes.sums[name]) for name in ("n", *self.class_sums)}
+        filled = np.flatnonzero(by_bin["n"])
+        nothing = np.zeros_like(by_bin["n"])  # requests with labels between 0 and 1 are left to the engine
+        sums = [filled % self.bins, *(by_bin.get(name, nothing)[filled] for name in self.sums[1:])]
         ends = np.searchsorted(filled, self.bins * np.arange(1, classes.cells))
         return {
             name: [part.astype(float) for part in np.split(column, ends)]
@@ -113,14 +114,25 @@ class CalibrationError(_BinnedKind):
 
 
 class BrierDecomposition(_BinnedKind):
-    """One of the four parts of the Brier score: reliability - resolution + uncertainty + within (Murphy 1973)."""
+    """One of the four parts of the Brier score: reliability - resolution + uncertainty + within (Murphy 1973).
+
+    Labels between 0 and 1, whose variance is less than that of a yes or no, make it absent.
+    """
 
     kind: Literal["brier_decomposition"]
     part: Literal["reliability", "resolution", "uncertainty", "within"] = Field(
         description="which: reliability - resolution + uncertainty + within is the Brier score"
     )
 
-    sums: ClassVar[tuple[str, ...]] = ("bin", "n", "score_sum", "label_sum", "score_square_sum", "score_label_sum")
+    sums: ClassVar[tuple[str, ...]] = (
+        "bin",
+        "n",
+        "score_sum",
+        "label_sum",
+        "score_square_sum",
+        "score_label_sum",
+        BETWEEN,
+    )
 
     @property
     @override
@@ -134,6 +146,8 @@ class BrierDecomposition(_BinnedKind):
 
     def parts(self, days: pd.DataFrame) -> stats.BrierParts:
         """All four."""
+        if absent := undecided(self.kind, days, "n"):
+            return stats.BrierParts(absent, absent, absent, absent)
         cells = from_lists(days, self.sums)
         method = f"{self.part}, {stats.BRIER_METHOD}, {self.bins} bins"
         return stats.brier_parts(
