@@ -84,6 +84,31 @@ def test_a_database_file_that_is_not_there_is_said_without_this_machine_s_path(t
     )
 
 
+def test_a_sqlite_file_is_found_from_the_workspace_and_none_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "w").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    workspace = workspace_with(tmp_path / "w", '[sources.own]\nurl = "sqlite://data/Own.sqlite"')
+
+    with pytest.raises(ContractError) as refused:
+        connect(workspace, "own")
+
+    assert str(refused.value) == (
+        "source 'own' (sqlite) cannot be reached: there is no database file data/Own.sqlite; after sqlite:// comes its "
+        "path from the folder of toolkit.toml, or from the root: sqlite:///folder/own.sqlite"
+    )
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["elsewhere", "toolkit.toml", "w"]
+    (tmp_path / "w" / "data").mkdir()
+    with sqlite3.connect(tmp_path / "w" / "data" / "Own.sqlite") as own:
+        own.execute("CREATE TABLE events (a TEXT)")
+    own.close()
+    connection = connect(workspace, "own")
+    assert connection.list_tables() == ["events"]
+    connection.backend.disconnect()
+
+
 def test_a_url_of_no_engine_names_the_nearest(tmp_path: Path) -> None:
     workspace = workspace_with(tmp_path, '[sources.own]\nurl = "postgras://host/db"')
 

@@ -28,6 +28,9 @@ ResultT = TypeVar("ResultT")
 EMBEDDED = "duckdb"
 """The engine that reads files, those beside the workspace without any source."""
 
+_IN_FILES = (EMBEDDED, "sqlite")
+"""Engines whose URL names a file and no server."""
+
 _CONNECT_TIMEOUT_S = 10
 _EXTRAS = {"postgres": ("psycopg", "postgres"), "pyspark": ("pyspark", "spark")}
 """Engine: the module that its driver is, and the toolkit's extra that installs it."""
@@ -143,7 +146,7 @@ def _where(source: str, engine: str, url: SplitResult) -> str:
         port = "" if url.port is None else f":{url.port}"
     except ValueError as err:
         raise DefinitionError(f"{SETTINGS_FILE}: sources.{source}.url: {err}") from None
-    return engine if engine == EMBEDDED or not url.hostname else f"{engine} at {url.hostname}{port}"
+    return engine if engine in _IN_FILES or not url.hostname else f"{engine} at {url.hostname}{port}"
 
 
 def _first_line(error: Exception, base: str) -> str:
@@ -289,6 +292,22 @@ def _open_pyspark(opening: Opening) -> Opened:
     return Opened(ArrowBackend().connect(session), read_only=False, base=opening.root)
 
 
+def _open_sqlite(opening: Opening) -> Opened:
+    """A database file, as for DuckDB. SQLite itself would look in the working directory, and make what is absent."""
+    from pathlib import Path
+
+    import ibis
+
+    path = Path(opening.root, opening.url.netloc + opening.url.path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no database file {path}; after sqlite:// comes its path from the folder of {SETTINGS_FILE}, or "
+            "from the root: sqlite:///folder/own.sqlite"
+        )
+    options = {**dict(parse_qsl(opening.url.query)), **opening.options}
+    return Opened(ibis.sqlite.connect(str(path), **options), read_only=False, base=opening.root)
+
+
 def _open_any(opening: Opening) -> Opened:
     import ibis
 
@@ -299,6 +318,7 @@ _OPENERS: dict[str, Callable[[Opening], Opened]] = {
     "duckdb": _open_duckdb,
     "postgres": _open_postgres,
     "pyspark": _open_pyspark,
+    "sqlite": _open_sqlite,
 }
 
 
