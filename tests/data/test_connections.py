@@ -308,6 +308,23 @@ def test_nan_in_parquet_is_seen(tmp_path: Path) -> None:
     assert table.score.isnan().sum().execute() == 1
 
 
+def test_a_column_of_parquet_without_values_has_the_type_of_its_contract_and_otherwise_is_text(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"request_id": ["a"], "occurred_at": None, "cost": None, "error": None, "mood": None})
+    frame.to_parquet(tmp_path / "p.parquet")
+    connection = files_of(tmp_path)
+
+    table = read_files(connection, list_files(connection, "p.parquet"), kinds=KINDS)
+
+    assert {name: str(dtype) for name, dtype in table.schema().items()} == {
+        "request_id": "string",
+        "occurred_at": "timestamp('UTC', 6)",
+        "cost": "float64",
+        "error": "boolean",
+        "mood": "string",
+    }
+    assert rows(table) == [{"request_id": "a", "occurred_at": None, "cost": None, "error": None, "mood": None}]
+
+
 # --- object stores ---
 
 

@@ -26,7 +26,7 @@ FORMATS = {
 }
 """What is read, by the ends of the files' names. JSON is one object a line."""
 
-_NANOSECONDS = "TIMESTAMPTZ_NS"  # of DuckDB; Ibis has no type for it
+_NANOSECONDS, _WITHOUT_VALUES = "TIMESTAMPTZ_NS", 'kind="NULL"'  # types of DuckDB that Ibis does not know
 _DUCKDB_TYPES = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN", "instant": "TIMESTAMPTZ"}
 
 
@@ -108,7 +108,7 @@ def read_files(
     if form == "parquet":
         # Parquet's minimum and maximum leave NaN out. Unless told so, DuckDB concludes from them that there is none and
         # answers isnan() without looking (https://github.com/duckdb/duckdb/issues/25521): a sum would be NaN.
-        return _in_microseconds(backend, backend.read_parquet(files, can_have_nan=True, **options))
+        return _in_known_types(backend, backend.read_parquet(files, can_have_nan=True, **options), kinds)
     if form == "csv":
         table = backend.read_csv(files, **options)
         types = _types_to_correct(table, kinds)
@@ -123,18 +123,25 @@ def read_files(
     return backend.read_json(files, columns=found | types, **options)
 
 
-def _in_microseconds(backend: Any, table: ir.Table) -> ir.Table:
-    """Instants that a file holds in nanoseconds, as pandas long wrote them, cut off to what every engine knows.
+def _in_known_types(backend: Any, table: ir.Table, kinds: Mapping[str, Column]) -> ir.Table:
+    """The table without types that only DuckDB knows, in a view of it.
 
-    A view does it: a cast that Ibis sees makes sqlglot refuse to take the hour or the minute of such a column.
+    Instants in nanoseconds, as pandas long wrote them, are cut off to what every engine knows; a column without any
+    value, as pandas writes None, has the type that the contract gives it, or is text. A view does it: a cast that Ibis
+    sees makes sqlglot refuse to take the hour or the minute of such a column.
     """
-    finer = [name for name, dtype in table.schema().items() if dtype.is_unknown() and _NANOSECONDS in str(dtype)]
-    if not finer:
+    types = {}
+    for name, dtype in table.schema().items():
+        if dtype.is_unknown() and _NANOSECONDS in str(dtype):
+            types[name] = _DUCKDB_TYPES["instant"]
+        elif dtype.is_null() or (dtype.is_unknown() and _WITHOUT_VALUES in str(dtype)):
+            types[name] = _DUCKDB_TYPES[kinds[name].kind if name in kinds else "text"]
+    if not types:
         return table
-    cast = ", ".join(f"CAST({named(name)} AS TIMESTAMPTZ) AS {named(name)}" for name in finer)
-    view, own = named(f"{table.get_name()}_us"), named(table.get_name())
+    cast = ", ".join(f"CAST({named(name)} AS {type_}) AS {named(name)}" for name, type_ in types.items())
+    view, own = named(f"{table.get_name()}_known"), named(table.get_name())
     backend.raw_sql(f"CREATE OR REPLACE TEMPORARY VIEW {view} AS SELECT * REPLACE ({cast}) FROM {own}")  # noqa: S608 - names of columns, quoted
-    return backend.table(f"{table.get_name()}_us")
+    return backend.table(f"{table.get_name()}_known")
 
 
 def _types_to_correct(table: ir.Table, kinds: Mapping[str, Column]) -> dict[str, str]:
