@@ -67,6 +67,15 @@ def test_nothing_is_signalled_when_nothing_changed(quiet):
     assert {column.words for column in quiet.columns} == {"no evidence"}
 
 
+def test_a_reference_is_named_by_the_days_that_have_requests(last_week):
+    words = dict(last_week.references)
+    assert words["fixed"] == "the reference period (2013-03-01 … 2013-03-31)"
+    assert (
+        words["weekdays"] == "the same weekdays of the weeks before (2013-04-01 … 2013-04-22)"
+    )  # before April, none was served
+    assert words["last_year"] == "the same week a year before (2012-04-24 … 2012-04-30)"
+
+
 def test_a_reference_without_requests_is_said_and_not_compared(quiet):
     assert quiet.absent == {
         "weekdays": "no requests in the same weekdays of the weeks before (2013-02-25 … 2013-03-25)"

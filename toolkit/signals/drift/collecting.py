@@ -67,7 +67,7 @@ def drift(
         version=version,
         window=window,
         rows=sum(profile.rows for profile in of_all),
-        references=tuple((reference.name, reference.text) for reference in chosen),
+        references=tuple((each.name, each.text_of(_days_there(profiles, each))) for each in chosen),
         absent=absent,
         columns=tuple(_dated(column, profiles) for column in adjusted(found)),
         outputs=tuple(column for column in columns if column in _OUTPUTS),
@@ -95,8 +95,7 @@ def _compare(
     segments: Sequence[str],
 ) -> tuple[list[ColumnDrift], dict[str, str]]:
     """Every column against every reference, in everything and in each segment; and which references have no rows."""
-    having = {key.population for key in profiles.cells}
-    if CURRENT not in having:
+    if not any(key.population == CURRENT for key in profiles.cells):
         return [], {reference.name: "the window has no requests" for reference in references}
     parts = [("", profiles)]
     parts += [
@@ -108,8 +107,7 @@ def _compare(
     found: list[ColumnDrift] = []
     absent: dict[str, str] = {}
     for reference in references:
-        name = reference.population.name
-        days = [day for day in profiles.population(name).days if reference.has_day(day)] if name in having else []
+        name, days = reference.population.name, _days_there(profiles, reference)
         if not days:
             absent[reference.name] = f"no requests in {reference.text}"
             continue
@@ -118,6 +116,14 @@ def _compare(
             if then.total.rows or not segment:
                 found += compare_columns(edges, then, now, columns=columns, against=reference.name, segment=segment)
     return found, absent
+
+
+def _days_there(profiles: Profiles, reference: Reference) -> list[date]:
+    """The days of a reference that have requests."""
+    name = reference.population.name
+    if not any(key.population == name for key in profiles.cells):
+        return []
+    return [day for day in profiles.population(name).days if reference.has_day(day)]
 
 
 def _dated(column: ColumnDrift, profiles: Profiles) -> ColumnDrift:

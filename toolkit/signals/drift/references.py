@@ -49,6 +49,14 @@ class Reference:
         """What it is, in words, with its days."""
         return f"{REFERENCE_WORDS[self.name]} ({self.population.window.label})"
 
+    def text_of(self, days: Sequence[date]) -> str:
+        """The same, from the first of the `days` that have requests on; as it is where there are none."""
+        window = self.population.window
+        first = min(days, default=window.first_day)
+        if first == window.first_day:
+            return self.text
+        return f"{REFERENCE_WORDS[self.name]} ({first} … {window.last_day})"
+
     def has_day(self, day: date) -> bool:
         """Whether a day counts."""
         return any(window.first_day <= day <= window.last_day for window in self.windows)
