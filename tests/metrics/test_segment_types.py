@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 import pytest
+from metrics.conftest import metrics_text
 from sklearn.metrics import roc_auc_score
 
 from conftest import make_events, write_workspace
@@ -38,6 +39,9 @@ def told(tmp_path_factory):
     predictions.loc[gaps, "stops"] = pd.NA
     predictions.loc[gaps, "member"] = pd.NA
     small = write_workspace(tmp_path_factory.mktemp("types"), predictions, outcomes)
+    metrics = small.workspace.root / "metrics.yml"
+    p90 = metrics_text({"p90": "kind: quantile, column: latency_ms, q: 0.9"}).removeprefix("metrics:\n")
+    metrics.write_text(metrics.read_text(encoding="utf-8") + p90, encoding="utf-8")
     cells = measure(
         open_source(small.workspace),
         load_model(small.workspace, "small"),
@@ -66,3 +70,12 @@ def test_what_needs_order_knows_the_same_values(told, segment):
     for value, part in rows.assign(text=texts).dropna(subset=["label", "score"]).groupby("text"):
         exact = roc_auc_score(part["label"], part["score"])
         assert cells.estimate("auc", "all", segment=segment, value=value).value == pytest.approx(exact, abs=1e-12)
+
+
+@pytest.mark.parametrize("segment", TEXTS)
+def test_quantiles_are_those_of_the_same_values(told, segment):
+    cells, rows = told
+    texts = TEXTS[segment](rows[segment]).astype(object).fillna("missing")
+    for value, part in rows.assign(text=texts).dropna(subset=["latency_ms"]).groupby("text"):
+        found = cells.estimate("p90", "all", segment=segment, value=value)
+        assert (found.n, found.value) == (len(part), pytest.approx(part["latency_ms"].quantile(0.9), rel=1e-12))

@@ -75,7 +75,9 @@ class Grain:
     def beside(self, rows: ir.Table, scopes: ir.Table, *, within: Within) -> ir.Table:
         """Each of `rows` with what `scopes` has for its scope; a name that both have gets `_of_scope` there."""
         keys, rname = self.scope(within), "{name}_of_scope"
-        return rows.join(scopes, keys, rname=rname) if keys else rows.cross_join(scopes, rname=rname)
+        if not keys:
+            return rows.cross_join(scopes, rname=rname)
+        return rows.join(scopes, [same for key in keys for same in _same(key, rows, scopes)], rname=rname)
 
     def in_cells(self, table: ir.Table) -> ir.Table:
         """`table`, which has the keys that vary, with all the keys of `CELL`."""
@@ -84,6 +86,18 @@ class Grain:
     def in_lists(self, parts: ir.Table, names: Sequence[str]) -> ir.Table:
         """One row per cell: each column of `names` as a list over the rows that the cell has, all in one order."""
         return self.in_cells(self.by_cell(parts, **{name: parts[name].collect() for name in names}))
+
+
+def _same(key: str, rows: ir.Table, scopes: ir.Table) -> list[Any]:
+    """That a key of two tables is the same, also where both have none, as a segment of whole numbers or booleans may.
+
+    Said by equations alone: of `IS NOT DISTINCT FROM` not every engine makes a hash join.
+    """
+    mine, theirs = rows[key], scopes[key]
+    if not (mine.type().is_integer() or mine.type().is_boolean()):
+        return [key]
+    any_value = False if mine.type().is_boolean() else 0
+    return [mine.fill_null(any_value) == theirs.fill_null(any_value), mine.isnull() == theirs.isnull()]
 
 
 def _literal(column: Any) -> Any:
