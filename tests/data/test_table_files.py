@@ -100,6 +100,23 @@ def test_files_of_several_formats_are_refused_as_some_would_be_passed_over(root,
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"), [("oops", "\"oops\" to 'DOUBLE'"), ("z" * 500, '"' + "z" * 174 + "...")], ids=["short", "long"]
+)
+def test_a_value_of_another_type_in_one_row_of_csv_is_named_with_its_column_line_and_file(root, given, shown):
+    predictions, _ = make_events(requests=4000)
+    predictions = predictions.astype({"score": object})
+    predictions.loc[2990, "score"] = given
+    predictions.to_csv(root / "data" / "p.csv", index=False)
+    source = repoint(root, predictions="data/p.csv")
+    with pytest.raises(ContractError) as caught:
+        source.facts("predictions", ["score"], as_of=LATER)
+    assert str(caught.value) == (
+        "predictions: the data could not be read: Conversion Error: CSV Error on Line: 2992 of data/p.csv: Error when "
+        f'converting column "score". Could not convert string {shown}'
+    )
+
+
 def test_tables_that_lie_apart_cannot_be_joined(root):
     import duckdb
 

@@ -32,6 +32,10 @@ _IN_FILES = (EMBEDDED, "sqlite")
 """Engines whose URL names a file and no server."""
 
 _CONNECT_TIMEOUT_S = 10
+_CSV_PROBLEMS = ("Error when converting column", "Expected Number of Columns", "Value with unterminated quote")
+_MOST_SAID = 240
+"""Characters of a problem with a value, which may be long."""
+
 _EXTRAS = {"postgres": ("psycopg", "postgres"), "pyspark": ("pyspark", "spark")}
 """Engine: the module that its driver is, and the toolkit's extra that installs it."""
 
@@ -155,7 +159,16 @@ def _first_line(error: Exception, base: str) -> str:
     said = lines[0].strip() if lines else type(error).__name__
     if said.startswith("Traceback"):  # DuckDB's answer when it is Python that reads for it
         said = next((line for line in lines[1:] if not line.startswith(" ")), said)
+    if "CSV Error on Line" in said:
+        said = _of_csv(said, lines)
     return said.replace(f"{base}/", "").replace(base, ".")
+
+
+def _of_csv(said: str, lines: Sequence[str]) -> str:
+    """Where and what: DuckDB says the column, the value and the file after the row's own text, which is left out."""
+    file = next((f" of {line.partition(' = ')[2]}" for line in lines if line.startswith("  file = ")), "")
+    problem = next((f": {line}" for line in lines if line.startswith(_CSV_PROBLEMS)), "")
+    return said + file + (f"{problem[:_MOST_SAID]}..." if len(problem) > _MOST_SAID else problem)
 
 
 def _options(settings: SourceSettings) -> dict[str, Any]:
