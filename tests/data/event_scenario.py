@@ -5,6 +5,7 @@ python event_scenario.py SCENARIO FOLDER
 
 from __future__ import annotations
 
+import atexit
 import json
 import multiprocessing
 import os
@@ -92,6 +93,12 @@ def fails(folder: Path) -> None:
     raise SystemExit(3)
 
 
+def last_words(folder: Path) -> None:
+    """The first events come when the process ends."""
+    events = EventWriter(folder, exit_s=60)
+    atexit.register(lambda: offer(events, 1000))
+
+
 def is_killed(folder: Path) -> None:
     """The process is killed once some events are in a file that has no name yet, and some are on their way."""
     events = EventWriter(folder, exit_s=60)
@@ -170,6 +177,7 @@ if __name__ == "__main__":
             read_only,
             exits,
             fails,
+            last_words,
             is_killed,
             forks,
             multiprocesses,

@@ -232,6 +232,18 @@ def test_without_a_thread_events_wait_and_are_counted(tmp_path: Path, monkeypatc
     assert idle.close().by_reason == {"not_in_time": 1}
 
 
+def test_at_an_end_that_lets_no_thread_start_events_are_refused_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    writer = start(tmp_path)
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    assert [writer.predictions(**prediction(number)) for number in range(3)] == [False] * 3
+    assert (writer.counts.offered, writer.counts.by_reason) == (3, {"closed": 2, "not_in_time": 1})
+
+
 def test_a_thread_that_runs_out_of_memory_goes_on_and_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with start(tmp_path) as writer:
         with writer._lock, monkeypatch.context() as patch:

@@ -17,7 +17,7 @@ from event_writing import AT, SCENARIO, check_sums, hidden, ids, play, predictio
 from toolkit.data.event_files import EventFile, left_behind
 
 
-@pytest.mark.parametrize(("scenario", "code"), [("exits", 0), ("fails", 3)])
+@pytest.mark.parametrize(("scenario", "code"), [("exits", 0), ("fails", 3), ("last_words", 0)])
 def test_what_waits_is_written_when_the_process_ends(tmp_path: Path, scenario: str, code: int) -> None:
     play(scenario, tmp_path, code=code)
     assert len(ids(tmp_path)) == 1000

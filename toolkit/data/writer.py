@@ -190,6 +190,9 @@ class EventWriter:
                 self._wake.put(None)
         except Exception as err:  # noqa: BLE001 - no thread can be started now; the next event tries again
             self._problems["unexpected"] = in_words(err)
+            if "interpreter shutdown" in str(err):  # as Python 3.12 and later say: none will ever be
+                self._closing = self._given_up = True
+                return False
         return True
 
     def _refuse(self, table: str, reason: str, err: Exception | None = None) -> bool:
@@ -250,7 +253,6 @@ class EventWriter:
         with self._lock:
             self._given_up = self._given_up or thread is None or thread.is_alive()
             self._sweep()
-        atexit.unregister(self.close)
         return self.counts
 
     def _sweep(self) -> None:
@@ -282,7 +284,7 @@ class EventWriter:
                 thread = threading.Thread(target=self._run, name="toolkit-events", daemon=True)
                 thread.start()
                 self._thread = thread
-                _close_at_exit(self)
+                _close_with_child(self)
         finally:
             self._starting.release()
 
@@ -396,8 +398,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_parents)
 
 
-def _close_at_exit(writer: EventWriter) -> None:
-    """At the end of the process; that of a child of multiprocessing ends without `atexit`."""
-    atexit.register(writer.close)
+@atexit.register
+def _close_all() -> None:
+    """At the end of the process. Registered with the module, so that what is registered later may still write."""
+    for writer in list(_WRITERS):
+        writer.close()
+
+
+def _close_with_child(writer: EventWriter) -> None:
+    """A child of multiprocessing ends without `atexit`."""
     if (util := sys.modules.get("multiprocessing.util")) is not None:
         util.Finalize(None, writer.close, exitpriority=0)
