@@ -344,6 +344,34 @@ def test_a_share_of_numbers_that_are_neither_0_nor_1_is_absent_with_a_count(writ
     assert cells.estimate("label", "current").value == pytest.approx(rows["label"].mean(), rel=1e-12)
 
 
+def test_sums_that_overflow_are_a_contract_error_and_nothing_is_kept_of_them(write_wide) -> None:
+    wide = write_wide(lambda p, o: (p.assign(cost=np.where(np.arange(len(p)) < len(p) - 9, 1.0, 1.5e308)), o))
+    metrics = {"whole": "kind: mean, column: cost", "rate": "kind: rate, column: cost, per: day"}
+    for _ in range(2):
+        with pytest.raises(ContractError) as caught:
+            wide.measure(metrics | {"usual": "kind: mean, column: cost, filter: cost < 2"})
+        assert str(caught.value) == (
+            "predictions: metrics whole, rate: some values are infinite or too large to be added up; correct them, or "
+            "leave them out with a filter"
+        )
+    usual = wide.measure({"usual": "kind: mean, column: cost, filter: cost < 2"})
+    assert usual.estimate("usual", "current").value == 1.0
+
+
+def test_a_quantile_among_values_that_are_not_finite_has_a_reason(write_wide) -> None:
+    def spoil(predictions: pd.DataFrame, outcomes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        rare = np.random.default_rng(1).random(len(predictions)) < 0.05
+        return predictions.assign(temp_f=np.where(rare, np.inf, predictions["temp_f"])), outcomes
+
+    wide = write_wide(spoil)
+    metrics = {f"q{q}": f"kind: quantile, column: temp_f, q: 0.{q}" for q in (50, 94, 99)}
+    middle, near, beyond = (wide.measure(metrics).estimate(key, "current") for key in metrics)
+    assert middle.value == pytest.approx(np.quantile(wide.rows()["temp_f"], 0.5), rel=1e-12)
+    assert middle.ci_upper is not None
+    assert (near.status, near.reason) == ("ok", "no interval: it reaches values that are not finite")
+    assert (beyond.status, beyond.reason) == ("absent", "infinite: values around it are not finite")
+
+
 def test_nothing_to_count_gives_a_reason(wide) -> None:
     metrics = {key: f"{own}, filter: latency_ms < 0" for key, (own, _) in CASES.items() if "filter" not in own}
     cells = wide.measure(metrics)

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from toolkit.data import label_arrivals
+from toolkit.data import LABEL, label_arrivals
 from toolkit.data.days import window_of_days
 from toolkit.digests import digest_value
+from toolkit.errors import ContractError
 from toolkit.metrics.kinds import CELL, MetricDefinition
 from toolkit.metrics.query import Population, Question, statement
 from toolkit.windows import Window
@@ -101,7 +102,35 @@ def _asked(metrics: Mapping[str, MetricDefinition]) -> dict[str, str]:
 
 
 def _execute(question: Question, expression: ir.Table) -> pd.DataFrame:
-    return question.source.execute(expression, reading=question.reading)
+    found = question.source.execute(expression, reading=question.reading)
+    _check_finite(question, found)
+    return found
+
+
+def _check_finite(question: Question, found: pd.DataFrame) -> None:
+    """Raise `ContractError` for sums that overflow: nothing can be made of them, nor can they be kept."""
+    sums = {f"{key}__sum" for key in question.metrics if key not in question.ordered}
+    wrong = {
+        name.partition("__")[0]
+        for name in found.columns
+        if name not in CELL and _is_wrong(found[name], may_be_missing=name not in sums)
+    }
+    if not wrong:
+        return
+    metrics = ", ".join(key for key in question.metrics if key in wrong)
+    whose, filtered = (f"metrics {metrics}", ", or leave them out with a filter") if metrics else (LABEL, "")
+    raise ContractError(
+        f"{question.reading}: {whose}: some values are infinite or too large to be added up; correct them{filtered}"
+    )
+
+
+def _is_wrong(column: Any, *, may_be_missing: bool) -> bool:
+    """Whether any number of a column is infinite, or none though it must be one; numbers may be in lists."""
+    import numpy as np
+
+    values = [np.asarray(value) for value in column] if column.dtype == object else [column.to_numpy()]
+    numbers = [value for value in values if value.dtype.kind == "f"]
+    return any(np.isinf(value).any() or (not may_be_missing and np.isnan(value).any()) for value in numbers)
 
 
 def _spans(missing: Iterable[str]) -> dict[str, Window]:

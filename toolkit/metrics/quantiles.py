@@ -61,12 +61,22 @@ class Quantile(RankKind):
             "upper": _at_share(reached, reached.upper_share),
         }
         cells = grain.beside(by_day, grain.by_scope(reached, within=within, **ends), within=within)
-        return grain.in_cells(cells.select(*grain.keys, "n", "below", "value", "lower", "upper"))
+        found = {name: _finite(cells[name]) for name in ("value", "lower", "upper")}
+        return grain.in_cells(cells.select(*grain.keys, "n", "below", **found))
 
     @override
     def estimate(self, days: pd.DataFrame) -> Estimate:
-        value, lower, upper = (float(days[name].iloc[0]) if len(days) else None for name in ("value", "lower", "upper"))
+        value, lower, upper = (_known(days[name]) for name in ("value", "lower", "upper"))
         return stats.quantile_from_ends(value, lower, upper, q=self.q, n=days["n"], below=days["below"])
+
+
+def _finite(column: Any) -> Any:
+    return (column.isinf() | column.isnan()).ifelse(None, column)
+
+
+def _known(column: Any) -> float | None:
+    """The number that all days have alike; None where there is none."""
+    return float(column.iloc[0]) if len(column) and column.notna().iloc[0] else None
 
 
 def _at_share(ranked: ir.Table, share: Any) -> Any:

@@ -93,7 +93,8 @@ def quantile_from_ends(
 
     Parameters
     ----------
-    lower, upper: the values at the two shares; not read where these lie outside 0 … 1.
+    value: None where it is not finite.
+    lower, upper: the values at the two shares, None where they are not finite; not read where these lie outside 0 … 1.
     n, below: as in `woodruff_shares`; clusters without rows are left out.
 
     >>> days, below = [100] * 6, [93, 96, 95, 97, 94, 95]
@@ -105,6 +106,8 @@ def quantile_from_ends(
     total = int(rows.sum())
     if total == 0:
         return Estimate.absent("no request has a value", n=0, method=method)
+    if value is None:
+        return Estimate.absent("infinite: values around it are not finite", n=total, method=method)
     value = check_finite("value", value)
     shares = woodruff_shares(rows, at_most, q, confidence=confidence)
     if shares is None:
@@ -114,6 +117,10 @@ def quantile_from_ends(
         side = "below the smallest" if shares.lower < 0 else "above the largest"
         reason = f"no interval: with {total:,} values on {rows.size} days quantile {q:g} may lie {side} of them"
         return Estimate.alone(value, n=total, method=method, reason=reason)
+    if lower is None or upper is None:
+        return Estimate.alone(
+            value, n=total, method=method, reason="no interval: it reaches values that are not finite"
+        )
     low, high = check_finite("lower", lower), check_finite("upper", upper)
     if low == high:
         reason = "no interval: the values around it are all equal"
