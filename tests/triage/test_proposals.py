@@ -150,6 +150,24 @@ def test_what_is_proposed_can_be_read_whatever_columns_are_called(tmp_path: Path
     assert "metrics.yml: 8 of 12 inputs are watched, and not n5, n6, n7, n8" in found.assumptions
 
 
+def test_the_keys_of_proposed_inputs_are_short_and_each_ones_own(tmp_path: Path) -> None:
+    long = "seconds_since_the_customer_was_last_seen_by"
+    names = ["num__age", "num_age", "Num Age", f"{long}_mail", f"{long}_phone", "Brier", "___", "größe__é"]
+    found = proposal(model(numbers=tuple(NumberPortrait(name, 5.0, 8.0) for name in names)))
+    metrics = load_metrics(laid(found, tmp_path))
+    keys = {metric.name: key for key, metric in metrics.items() if metric.name in names}
+    assert keys == {
+        "num__age": "num_age",
+        "num_age": "num_age_input",
+        "Num Age": "num_age_input_2",
+        f"{long}_mail": "seconds_since_the_customer_was_last_seen",
+        f"{long}_phone": "seconds_since_the_customer_was_las_input",
+        "Brier": "brier_input",
+        "___": "input",
+        "größe__é": "größe_é",
+    }
+
+
 def test_thresholds_are_in_proportion_to_the_data(tmp_path: Path) -> None:
     workspace = laid(proposal(model(label_mean=0.02, brier=0.0186, numbers=(NumberPortrait("x", 5, 8.0),))), tmp_path)
     found = {key: metric.practical_threshold for key, metric in load_metrics(workspace).items()}

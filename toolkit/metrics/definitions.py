@@ -78,12 +78,13 @@ _BuiltIn = (
 KINDS: dict[str, type[MetricDefinition]] = {kind_name(kind): kind for kind in get_args(_BuiltIn)}
 """The kinds that the toolkit has, by what metrics.yml calls them."""
 
-_LONGEST_KEY = 40
+LONGEST_KEY = 40
+"""Characters of a metric's key, at most."""
 
 
 def _checked_key(key: str) -> str:
-    if not key or len(key) > _LONGEST_KEY or "__" in key:
-        raise ValueError(f"a metric's key has 1 to {_LONGEST_KEY} characters and no '__'; the name may say more")
+    if not key or len(key) > LONGEST_KEY or "__" in key:
+        raise ValueError(f"a metric's key has 1 to {LONGEST_KEY} characters and no '__'; the name may say more")
     return key
 
 

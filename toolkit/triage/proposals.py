@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain, count
 
 from toolkit.data.portrait import MATURE_SHARE, ModelPortrait, Portrait, VersionPortrait
 from toolkit.data.values import named
 from toolkit.errors import ArgumentError
+from toolkit.metrics.definitions import LONGEST_KEY
 
 UNNAMED_OWNER = "to be named"
 """The owner of what is proposed, until people name one."""
@@ -262,9 +264,7 @@ def _add_inputs(
     """The means of the first columns of numbers, as metrics."""
     numbers = {number.name: number for model in models for number in model.numbers}
     for number in list(numbers.values())[:_MOST_INPUTS]:
-        key = re.sub(r"\W+", "_", number.name.lower()).strip("_") or "input"
-        while key in metrics:
-            key += "_input"
+        key = _metric_key(number.name, metrics)
         description = f"Mean of the column {number.name}, an input."
         # A metric's column may be an expression: a name that is not one word is quoted, or "a-b" would be a difference.
         column = number.name if number.name.isidentifier() else named(number.name)
@@ -276,6 +276,18 @@ def _add_inputs(
     if len(numbers) > _MOST_INPUTS:
         rest = ", ".join(list(numbers)[_MOST_INPUTS:])
         assumptions.append(f"metrics.yml: {_MOST_INPUTS} of {len(numbers)} inputs are watched, and not {rest}")
+
+
+def _metric_key(column: str, taken: Collection[str]) -> str:
+    """A metric's key from the name of its column, in the form that metrics.yml allows, and none of those taken.
+
+    >>> _metric_key("num__age", ()), _metric_key("Latency", ["latency", "latency_input"])
+    ('num_age', 'latency_input_2')
+    """
+    words = re.sub(r"[\W_]+", "_", column.lower()).strip("_") or "input"
+    endings = chain(["", "_input"], (f"_input_{number}" for number in count(2)))
+    keys = (words[: LONGEST_KEY - len(ending)].rstrip("_") + ending for ending in endings)
+    return next(key for key in keys if key not in taken)
 
 
 def _teams(team: str, models: Sequence[str]) -> str:
