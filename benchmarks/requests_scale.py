@@ -56,7 +56,7 @@ WITH labels AS (
     FROM '{root}/data/predictions/*.parquet' LEFT JOIN labels USING (request_id)
     WHERE occurred_at < TIMESTAMPTZ '2025-04-01 00:00:00+00' AND model = 'shop'
 )
-SELECT CASE WHEN GROUPING(country) = 0 THEN 'country' WHEN GROUPING(score_bin) = 0 THEN 'score_bin' ELSE '' END
+SELECT CASE WHEN GROUPING(country) = 0 THEN 'country' WHEN GROUPING(score_bin) = 0 THEN '{score_bin}' ELSE '' END
         AS segment,
     coalesce(country, score_bin::VARCHAR, '') AS segment_value, day::VARCHAR AS day, count(*) AS requests,
     sum(square) AS brier__sum, sum(nats) AS log_loss__sum, sum(error::INTEGER) AS failed__sum,
@@ -103,8 +103,10 @@ def keep(promise: bool, text: str, missed: list[str]) -> None:
 
 
 def compare(root: Path, missed: list[str]) -> None:
+    from toolkit.metrics.query import SCORE_BIN
+
     engine = open_engine()
-    query = BY_HAND.format(root=root)
+    query = BY_HAND.format(root=root, score_bin=SCORE_BIN)
     ask(root, last="2025-02-16")  # imports, and nothing that a longer window would not read again
     hand_s, hand_wall_s, expected = min(
         (timed(lambda: engine.execute(query).df()) for _ in range(3)), key=lambda x: x[0]

@@ -59,6 +59,7 @@ class Calibration(Shown):
     loss_change: change of the mean Brier loss; the sum of `excess_change` and `spread_change`.
     per_week: `excess_change` times the labelled requests of a week.
     ece: the debiased expected calibration error in each period; `ece_change` their difference.
+    ece_bins: the bins of the score that it is over, in words: the number depends on them.
     """
 
     nothing_to_draw: ClassVar[str] = f"no score bin has {_SMALLEST_BIN} labelled requests"
@@ -73,6 +74,7 @@ class Calibration(Shown):
     loss_change: stats.Estimate
     per_week: stats.Estimate
     bins: tuple[ScoreBin, ...]
+    ece_bins: str
     ece: dict[str, stats.Estimate]
     ece_change: stats.Estimate
 
@@ -131,7 +133,7 @@ class Calibration(Shown):
             return ""
         interval = format_interval("error", now.ci_lower, now.ci_upper, unit="share")
         return (
-            f" Scores are off by {format_number('error_share', now.value)} on average over their bins (debiased "
+            f" Scores are off by {format_number('error_share', now.value)} on average over {self.ece_bins} (debiased "
             f"calibration error, {interval}), after {format_number('error_share', then.value)}."
         )
 
@@ -183,8 +185,8 @@ class Calibration(Shown):
         lines = (
             ("mean label - mean score, reference", self.gap[REFERENCE], "share"),
             ("mean label - mean score, current", self.gap[CURRENT], "share"),
-            ("calibration error, reference", self.ece[REFERENCE], "share"),
-            ("calibration error, current", self.ece[CURRENT], "share"),
+            (f"calibration error over {self.ece_bins}, reference", self.ece[REFERENCE], "share"),
+            (f"calibration error over {self.ece_bins}, current", self.ece[CURRENT], "share"),
             ("excess loss per request, reference", self.excess[REFERENCE], ""),
             ("excess loss per request, current", self.excess[CURRENT], ""),
             ("newly excess loss per week", self.per_week, ""),
@@ -229,7 +231,8 @@ def calibration(observation: Observation, source: Source | None = None) -> Calib
         query more), without it they are the score's twentieths.
     """
     cells = observation.cells
-    ece = _calibration_errors(observation, source)
+    ece_bins = "twentieths of the score" if source is None else f"{ECE_BINS} bins of equal mass"
+    ece = _calibration_errors(observation, source, method=f"{stats.ECE_METHOD}, {ece_bins}")
     gap = {name: cells.difference_of_sums("label_sum", "score_sum", "labelled", name) for name in (REFERENCE, CURRENT)}
     excess = {
         name: cells.difference_of_sums("brier_sum", "expected_brier_sum", "labelled", name)
@@ -250,21 +253,20 @@ def calibration(observation: Observation, source: Source | None = None) -> Calib
         loss_change=stats.difference(*loss),
         per_week=stats.scaled(excess_change, observation.labelled_per_week),
         bins=tuple(_bins(observation)),
+        ece_bins=ece_bins,
         ece=ece,
         ece_change=stats.difference(ece[REFERENCE], ece[CURRENT]),
     )
 
 
-def _calibration_errors(observation: Observation, source: Source | None) -> dict[str, stats.Estimate]:
+def _calibration_errors(observation: Observation, source: Source | None, *, method: str) -> dict[str, stats.Estimate]:
     periods = (REFERENCE, CURRENT)
     if source is None:
-        method = f"{stats.ECE_METHOD}, twentieths of the score"
         return {
             name: stats.debiased_calibration_error(*_twentieths(observation, name), method=method) for name in periods
         }
     populations = [observation.cells.population(name) for name in periods]
     found = collect_score_cells(source, observation.model, populations, as_of=observation.as_of)
-    method = f"{stats.ECE_METHOD}, {ECE_BINS} bins of equal mass"
     return {
         name: stats.debiased_calibration_error(
             cells.day, _equal_mass(cells), cells.labelled, cells.labelled_score_sum, cells.label_sum, method=method

@@ -105,8 +105,9 @@ class SegmentLosses(Shown):
         if not self.losses:
             return f"No segment has {SMALLEST_SEGMENT} labelled requests in both periods.{small}"
         evident = self.evident
-        total = format_number("value", self.total_per_week.value)
-        lead = f"Over all requests, the newly excess loss is {total} per week."
+        total = self.total_per_week.value
+        change = "an unknown amount" if total is None else f"{total:+,.4g}"
+        lead = f"Over all requests, the loss changed by {change} per week."
         if not evident:
             return f"{lead} In none of {len(self.losses)} segments did the loss rise more than elsewhere.{small}"
         top = ", ".join(f"{loss.segment} ({format_number('value', loss.per_week.value)})" for loss in evident[:3])

@@ -177,7 +177,7 @@ class SegmentSearch(Shown):
 
     def _total(self) -> str:
         value = None if self.total_per_week is None else self.total_per_week.value
-        return "" if value is None else f" Over all requests, the newly excess loss is {value:,.4g} per week."
+        return "" if value is None else f" Over all requests, the loss changed by {value:+,.4g} per week."
 
     def _hard(self) -> str:
         if not self.always_hard:
