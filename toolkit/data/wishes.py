@@ -48,7 +48,11 @@ class EarlierImport:
         )
 
     def alike(self, names: Collection[str]) -> int:
-        """How many of these names its file had."""
+        """How many of these names its file had.
+
+        >>> EarlierImport({"score": "p"}, kept=frozenset({"plan"})).alike(["p", "plan", "region"])
+        2
+        """
         return len((self.kept | set(self.columns.values())) & set(names))
 
 
@@ -79,15 +83,7 @@ class Wishes:
 
 
 def earlier_import(workspace: Workspace, table: str, names: Collection[str]) -> EarlierImport:
-    """The import of this table whose file had the most of these columns, of several the latest; an empty one if none.
-
-    >>> from pathlib import Path
-    >>> from tempfile import TemporaryDirectory
-    >>> from toolkit.workspace import create_workspace
-    >>> with TemporaryDirectory() as folder:
-    ...     earlier_import(create_workspace(Path(folder) / "w"), "predictions", ["id"]).columns
-    {}
-    """
+    """The import of this table whose file had the most of these columns, of several the latest; empty if none had any."""
     paths = (workspace.root / "data" / table).glob(f"*/{RECORD}")
     in_order = sorted(paths, key=lambda path: path.stat().st_mtime_ns)
     found = [EarlierImport.of(json.loads(path.read_text(encoding="utf-8"))) for path in in_order]
