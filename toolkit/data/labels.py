@@ -6,7 +6,7 @@ each arrival day touched each request day, so that a new day of labels costs tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -143,13 +143,11 @@ def first_early_day(
         for day, fingerprint in made.items()
         if day
     }
-    known = source.cache.recall("early", keys)
-    missing = [day for day in keys if day not in known]
-    if missing:
-        found = _first_early(source, model, columns, window, as_of, missing, every=len(missing) == len(keys))
-        source.cache.keep("early", {day: keys[day] for day in missing}, found)
-        known |= found
-    days = [day for day in known.values() if day is not None]
+
+    def measure(days: list[str]) -> dict[str, str | None]:
+        return _first_early(source, model, columns, window, as_of, days, every=len(days) == len(keys))
+
+    days = [day for day in _by_day(source, "early", keys, measure).values() if day is not None]
     return window_of_days(min(days), min(days)).start if days else None
 
 
@@ -164,10 +162,7 @@ def _first_early(
     every: bool,
 ) -> dict[str, str | None]:
     """By request day the day of the first label from before its prediction; one query, over keys and times alone."""
-    predictions = source.read("predictions", columns, as_of=as_of, start=window.start, end=window.end)
-    made = predictions.filter(predictions.model == model).select(
-        "request_id", "occurred_at", request_day=date_of(predictions.occurred_at)
-    )
+    made = _made(source, model, columns, window, as_of)
     if not every:
         made = made.filter(made.request_day.isin([date.fromisoformat(day) for day in days]))
     end = min(window.end, window_of_days(max(days), max(days)).end)
@@ -197,13 +192,33 @@ def label_arrivals(source: Source, *, model: str, columns: Sequence[str], window
         for day, fingerprint in arrived.items()
         if day
     }
-    known = source.cache.recall("arrivals", keys)
+
+    def measure(days: list[str]) -> dict[str, list[list[Any]]]:
+        return _measure(source, model, columns, window, as_of, days, every=len(days) == len(keys))
+
+    found = _by_day(source, "arrivals", keys, measure)
+    return Arrivals(tuple(sorted(Arrival(*cell) for cells in found.values() for cell in cells)))
+
+
+def _by_day(
+    source: Source, kind: str, keys: Mapping[str, Any], measure: Callable[[list[str]], dict[str, Any]]
+) -> dict[str, Any]:
+    """What is kept of the days of `keys`, and what is measured of the others, which is kept then."""
+    known = source.cache.recall(kind, keys)
     missing = [day for day in keys if day not in known]
-    if missing:
-        found = _measure(source, model, columns, window, as_of, missing, every=len(missing) == len(keys))
-        source.cache.keep("arrivals", {day: keys[day] for day in missing}, found)
-        known |= found
-    return Arrivals(tuple(sorted(Arrival(*cell) for cells in known.values() for cell in cells)))
+    if not missing:
+        return known
+    found = measure(missing)
+    source.cache.keep(kind, {day: keys[day] for day in missing}, found)
+    return known | found
+
+
+def _made(source: Source, model: str, columns: Sequence[str], window: Window, as_of: datetime) -> ir.Table:
+    """The requests of a model in a window: request_id, occurred_at, request_day."""
+    predictions = source.read("predictions", columns, as_of=as_of, start=window.start, end=window.end)
+    return predictions.filter(predictions.model == model).select(
+        "request_id", "occurred_at", request_day=date_of(predictions.occurred_at)
+    )
 
 
 def _until_each(made: Mapping[str, str], days: Iterable[str]) -> dict[str, str]:
@@ -229,10 +244,7 @@ def _measure(
     every: bool,
 ) -> dict[str, list[list[Any]]]:
     """The cells of some arrival days, by arrival day; one query."""
-    predictions = source.read("predictions", columns, as_of=as_of, start=window.start, end=window.end)
-    made = predictions.filter(predictions.model == model).select(
-        "request_id", "occurred_at", request_day=date_of(predictions.occurred_at)
-    )
+    made = _made(source, model, columns, window, as_of)
     outcomes = source.read("outcomes", [LABEL], as_of=as_of, start=window.start)
     outcomes = outcomes.mutate(
         arrival_day=date_of(outcomes.observed_at),

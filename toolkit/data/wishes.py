@@ -83,7 +83,7 @@ class Wishes:
 
 
 def earlier_import(workspace: Workspace, table: str, names: Collection[str]) -> EarlierImport:
-    """The import of this table whose file had the most of these columns, of several the latest; empty if none had any."""
+    """The import of a table whose file had the most of these columns, of several the latest; empty if none had any."""
     paths = (workspace.root / "data" / table).glob(f"*/{RECORD}")
     in_order = sorted(paths, key=lambda path: path.stat().st_mtime_ns)
     found = [EarlierImport.of(json.loads(path.read_text(encoding="utf-8"))) for path in in_order]
