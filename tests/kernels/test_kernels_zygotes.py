@@ -131,3 +131,20 @@ def test_a_zygote_whose_owner_is_gone_imports_nothing_more(tmp_path: Path) -> No
         (tmp_path / "go").touch()
         assert process.wait(60) == 0
     assert not (tmp_path / "too_far").exists()
+
+
+def test_a_kernel_may_be_ready_before_the_zygote_says_who_it_is(tmp_path, monkeypatch):
+    """On a busy machine the parent goes on later than its child."""
+
+    def answer(_control, _buffers, fds):
+        with socket.socket(fileno=os.dup(fds[0])) as client:
+            client.send(b'{"ready": true}')
+            client.send(b'{"pid": 4242}')
+
+    monkeypatch.setattr(socket, "send_fds", answer)
+    zygote, (control, other) = Zygote(), socket.socketpair()
+    with control, other:
+        zygote._control = control
+        kernel = zygote.fork(Launch(sys.executable, (), (), ENV, str(tmp_path)))
+        assert (kernel.pid, kernel.ready) == (4242, True)
+        kernel._connection.close()

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from toolkit.kernels.forked import ForkedKernel
 from toolkit.kernels.keys import variables_at_import, zygote_key
@@ -95,7 +95,9 @@ class Zygote:
                 streams += [_opened(stream, number) for number, stream in enumerate(launch.streams)]
                 fds = [theirs.fileno(), request.fileno(), *streams]
                 socket.send_fds(self._control, [LAUNCH], fds)
-            answer = json.loads(ours.recv(4096) or b'{"refused": "the zygote has ended"}')
+            answer: dict[str, Any] = {}
+            while not answer.keys() & {"pid", "refused"}:  # a kernel may be ready before the zygote says who it is
+                answer |= json.loads(ours.recv(4096) or b'{"refused": "the zygote has ended"}')
         except OSError as err:
             ours.close()
             return f"the zygote cannot be reached: {err}"
@@ -106,6 +108,7 @@ class Zygote:
             ours.close()
             return str(answer["refused"])
         kernel = ForkedKernel(launch.command, answer["pid"], ours)
+        kernel.ready = "ready" in answer
         kernel.wait_until_ready(_READY_S)
         return kernel
 
