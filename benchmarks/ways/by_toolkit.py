@@ -158,7 +158,9 @@ def _ranks(kinds: Sequence[str], read: Callable[[Any], list[float]]) -> Way:
 def _one_day(rows: Any) -> Any:
     import ibis
 
-    return rows.mutate(population=ibis.literal("all"), day=ibis.literal("2025-03-01"))
+    from toolkit.metrics.kinds import DAY, POPULATION
+
+    return rows.mutate(**{POPULATION: ibis.literal("all"), DAY: ibis.literal("2025-03-01")})
 
 
 def _order(connection: Any, rows: Any, metrics: dict[str, Any]) -> dict[str, Any]:
@@ -205,9 +207,15 @@ def curve_of_width() -> Way:
 
     def measure(path: Path) -> Any:
         rows = connection.read_parquet(str(path))
-        return connection.execute(_sums_of_width(rows.select("score", "label", score_bin=_twentieth(rows))))
+        rows = rows.select("score", "label", score_bin=_twentieth(rows))
+        return connection.execute(rows.group_by("score_bin").aggregate(score=rows.score.mean(), rate=rows.label.mean()))
 
-    return lambda path: (lambda: measure(path), _read_width)
+    return lambda path: (lambda: measure(path), _read_means)
+
+
+def _read_means(bins: Any) -> list[float]:
+    bins = bins.sort_values("score_bin")
+    return [*bins["score"], *bins["rate"]]
 
 
 def _sums_of_width(rows: Any, **also: Any) -> Any:
