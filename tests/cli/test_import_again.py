@@ -53,10 +53,8 @@ def test_columns_constants_and_time_zone_are_those_of_the_file_before(call: Run,
     (found,) = done.document["imports"]
     assert found["columns"]["unit_id"] == {"own": "customer", "why": "as imported before"}
     assert found["constants"]["version"] == "7"
-    assert (
-        "at without a time zone: in Europe/Berlin, as imported before; say otherwise with --timezone"
-        in (found["assumptions"])
-    )
+    told = "at without a time zone: in Europe/Berlin, as imported before; say otherwise with --timezone, such as "
+    assert f"{told}--timezone Europe/Paris" in found["assumptions"]
     what = (
         "count(*), count(DISTINCT unit_id), count(latency_ms), count(decision), min(version), min(occurred_at::VARCHAR)"
     )

@@ -244,27 +244,33 @@ def test_doctor_says_how_a_workspace_of_another_version_is_opened(sound: Path, v
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "what"),
+    ("old", "new", "what", "fix"),
     [
         (
             '  "1":',
             '  "0":',
-            "unknown version of model small '1'; allowed: 0. Predictions from 2013-03-01 to 2013-04-30 have it: add it "
-            "under versions: in models/small.yml, with the period that it was trained on and its reference period",
+            "unknown version of model small '1'; allowed: 0. Predictions from 2013-03-01 to 2013-04-30 have it",
+            "add it under versions: in models/small.yml, with the period that it was trained on and its reference "
+            "period",
         ),
         (
             'reference: {start: "2013-03-01", end: "2013-04-01"}',
             'reference: {start: "2012-03-01", end: "2012-04-01"}',
-            "models/small.yml: reference of version 1 is 2012-03-01 … 2012-03-31, when there are no predictions of "
-            "version 1; they are of 2013-03-01 … 2013-04-30",
+            "reference of version 1 is 2012-03-01 … 2012-03-31, when it has no predictions; they are of "
+            "2013-03-01 … 2013-04-30",
+            "give it a period that has predictions",
         ),
     ],
 )
-def test_doctor_names_versions_that_no_report_can_look_at(sound: Path, old: str, new: str, what: str) -> None:
+def test_doctor_names_versions_that_no_report_can_look_at(
+    call: Run, sound: Path, old: str, new: str, what: str, fix: str
+) -> None:
     file = sound / "models" / "small.yml"
     file.write_text(file.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     (found,) = [finding for finding in inspect() if finding.name == "models/small.yml" and finding.state != "ok"]
-    assert (found.state, found.what, found.needed) == ("wrong", what, False)
+    assert found == Finding("models/small.yml", "wrong", what, fix, needed=False)
+    done = call("doctor")
+    assert (done.code, done.err) == (0, "what is needed is well, and something else is wrong: see the column fix\n")
 
 
 def test_doctor_names_columns_that_the_contract_needs(sound: Path) -> None:

@@ -84,8 +84,8 @@ def test_a_version_whose_days_are_all_looked_at_is_to_wait(small, tmp_path):
     with pytest.raises(DefinitionError) as caught:
         look(workspace, window_days=60)
     assert str(caught.value).endswith(
-        "its predictions are of 2013-03-01 … 2013-04-30. Wait until there are days before those that are looked at, or "
-        "look at fewer (window_days) (2013-03-01 … 2013-04-29)"
+        "its predictions are of 2013-03-01 … 2013-04-30. No day is left before those that are looked at "
+        "(2013-03-01 … 2013-04-29): look at fewer (window_days), or wait"
     )
 
 

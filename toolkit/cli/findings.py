@@ -194,7 +194,7 @@ def inspect_versions(workspace: Workspace) -> Iterator[Finding]:
     No such finding is needed: a version may have been retired before its model had a file, or its data since.
     """
     from toolkit.data import load_model, open_source
-    from toolkit.data.versions import days_of_versions, reference_apart, unknown_version
+    from toolkit.data.versions import days_of_versions, how_to_define, reference_apart, unknown_version
 
     source = open_source(workspace)
     try:
@@ -207,7 +207,7 @@ def inspect_versions(workspace: Workspace) -> Iterator[Finding]:
         for version, days in versions.items():
             if version not in model.versions:
                 what = unknown_version(model, version, days)
-                yield Finding(path, "wrong", what, "add it under versions:", needed=False)
+                yield Finding(path, "wrong", what, how_to_define(model), needed=False)
             elif what := reference_apart(model, version, days):
                 yield Finding(path, "wrong", what, "give it a period that has predictions", needed=False)
 

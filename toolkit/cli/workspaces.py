@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +23,9 @@ from toolkit.cli.importing import (
 )
 from toolkit.cli.output import AsJson, print_document, print_table, print_text, progress
 from toolkit.errors import ArgumentError, UsageError
+
+if TYPE_CHECKING:
+    from toolkit.cli.findings import Finding
 
 
 def init(
@@ -201,5 +205,13 @@ def doctor(*, as_json: AsJson = False) -> int:
             ["check", "state", "what", "fix"],
             [[finding.name, finding.state, finding.what, finding.fix] for finding in findings],
         )
-        print_text("all is well" if passed else "something is wrong: see the column fix", to_stderr=True)
+        print_text(_verdict(findings, passed=passed), to_stderr=True)
     return 0 if passed else UsageError.exit_code
+
+
+def _verdict(findings: Sequence[Finding], *, passed: bool) -> str:
+    if not passed:
+        return "something is wrong: see the column fix"
+    if any(finding.state == "wrong" for finding in findings):
+        return "what is needed is well, and something else is wrong: see the column fix"
+    return "all is well"

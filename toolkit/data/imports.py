@@ -181,16 +181,28 @@ class _Run:
         rows = self.mapping.facts.file.rows(self.engine)
         convert(rows, self.mapping, self.columns).write_parquet(str(first))
         self._note_clock(first)
-        files = parquet_files(self.workspace, "predictions") if self.mapping.table == "outcomes" else []
-        if not files:
-            first.rename(self.scratch / "staged.parquet")
+        staged = self.scratch / "staged.parquet"
+        if self.mapping.table != "outcomes":
+            first.rename(staged)
             return
-        predictions = self.engine.read_parquet(files, union_by_name=True)
-        derived = self.mapping.derived.get("observed_at") == FROM_REQUEST
-        joined = after_requests(self.engine.read_parquet(str(first)), predictions, self.columns, derived=derived)
-        joined.write_parquet(str(self.scratch / "staged.parquet"))
+        labels = self._labels(self.engine.read_parquet(str(first)))
+        files = parquet_files(self.workspace, "predictions")
+        predictions = self.engine.read_parquet(files, union_by_name=True) if files else None
+        if predictions is not None:
+            derived = self.mapping.derived.get("observed_at") == FROM_REQUEST
+            labels = after_requests(labels, predictions, self.columns, derived=derived)
+        labels.write_parquet(str(staged))
         first.unlink()
-        self._check_matched(predictions)
+        if predictions is not None:
+            self._check_matched(predictions)
+
+    def _labels(self, rows: DuckDBPyRelation) -> DuckDBPyRelation:
+        """The rows that are labels: in a file of requests and their labels some wait for theirs, and that is said."""
+        ((waiting,),) = rows.aggregate(f"count_if(reason = {quoted(NO_LABEL)})").fetchall()
+        if not waiting:
+            return rows
+        self.notes.append(f"requests without a label yet: {waiting:,}")
+        return rows.filter(f"reason IS DISTINCT FROM {quoted(NO_LABEL)}")
 
     def _note_clock(self, staged: Path) -> None:
         rows = self.engine.read_parquet(str(staged))
@@ -206,7 +218,7 @@ class _Run:
     def _check_matched(self, predictions: DuckDBPyRelation) -> None:
         request = next(f"v{place}" for place, each in enumerate(self.columns) if each.name == "request_id")
         counts = f"count(*), count_if(matched), min({request})"
-        labels = self.staged.filter(f"{request} IS NOT NULL AND reason IS DISTINCT FROM {quoted(NO_LABEL)}")
+        labels = self.staged.filter(f"{request} IS NOT NULL")
         ((rows, matched, example),) = labels.aggregate(counts).fetchall()
         if rows and not matched:
             ((theirs,),) = predictions.aggregate("min(request_id)").fetchall()
@@ -262,7 +274,7 @@ class _Run:
         """Every row that is left out: `row`, `reason`, `given`, and `of_line`, whether `row` is a line's number."""
         names = "to_json({" + ", ".join(f"{quoted(each.name)}: v{p}" for p, each in enumerate(self.columns)) + "})"
         good = self.staged.filter("reason IS NULL").project(f"row, {names}::VARCHAR AS given")
-        wrong = self.staged.filter(f"reason IS NOT NULL AND reason <> {quoted(NO_LABEL)}").project(
+        wrong = self.staged.filter("reason IS NOT NULL").project(
             f"row, reason, coalesce(given, {names}::VARCHAR) AS given"
         )
         repeated = self.engine.table("repeated").join(good, "row").project("row, reason, given")
@@ -279,7 +291,7 @@ class _Run:
         )
         reasons = counted.order("rows DESC, reason").fetchall()
         self.reasons = tuple(Quarantined(r, n, row, self._example(r, given)) for r, n, row, given in reasons)
-        ((rows,),) = self.staged.filter(f"reason IS DISTINCT FROM {quoted(NO_LABEL)}").aggregate("count(*)").fetchall()
+        ((rows,),) = self.staged.aggregate("count(*)").fetchall()
         ((lines,),) = left_out.filter("of_line").aggregate("count(*)").fetchall()
         wrong = sum(each.rows for each in self.reasons if each.reason != self._there_already)
         if wrong > MOST_WRONG_SHARE * (rows + lines):
@@ -291,27 +303,23 @@ class _Run:
             )
 
     def note_labels(self) -> None:
-        """Say how many requests wait for a label and how many labels are a yes: wrong words for it show nowhere else.
+        """Say how many labels are a yes, where they are yes and no: wrong words for it show nowhere else.
 
         Raises `ContractError` when no label is what was said to be the yes.
         """
-        positive, file = self.mapping.positive, self.mapping.facts.file.shown
-        label = next((f"v{place}" for place, each in enumerate(self.columns) if each.name == "label"), None)
-        if label is None:
+        positive, label = self.mapping.positive, self.mapping.assigned.get("label")
+        if label is None or (positive is None and not self.mapping.binary):
             return
-        counts = ["reason IS NULL", f"{label} = 1", f"{label} NOT IN (0, 1)"]
-        of_labels = ", ".join(f"count_if(reason IS NULL AND {each})" for each in counts)
-        waits = f"count_if(reason = {quoted(NO_LABEL)})"
-        ((rows, yes, between, waiting),) = self.staged.aggregate(f"{of_labels}, {waits}").fetchall()
-        own = self.mapping.assigned["label"].own
-        if rows and positive is not None and not yes and own.distinct > 1:
+        value = next(f"v{place}" for place, each in enumerate(self.columns) if each.name == "label")
+        counts = f"count(*), count_if({value} = 1), count_if({value} NOT IN (0, 1))"
+        ((rows, yes, between),) = self.staged.filter("reason IS NULL").aggregate(counts).fetchall()
+        if rows and positive is not None and not yes and label.own.distinct > 1:
+            file, own = self.mapping.facts.file.shown, label.own
             raise ContractError(
-                f"{file}: none of its {rows:,} labels is {positive!r}, which is said to be the yes; {own.name} "
-                f"holds {own.range_text}. Say which is yes with --positive"
+                f"{file}: none of its {rows:,} labels is {positive!r}, which is said to be the yes; {own.name} holds "
+                f"{own.range_text}. Say which is yes with --positive"
             )
-        if waiting:
-            self.notes.append(f"requests without a label yet: {waiting:,}")
-        if rows and not between and (positive is not None or self.mapping.binary):
+        if rows and not between:
             self.notes.append(f"labels that are a yes: {yes:,} of {rows:,} ({yes / rows:.1%})")
 
     def _example(self, reason: str, given: str) -> str:

@@ -6,7 +6,7 @@ each arrival day touched each request day, so that a new day of labels costs tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 LABEL = "label"
 EARLY = "observed_at must not be before the prediction's occurred_at"
 """The rule between outcomes and predictions: nothing had been predicted yet, or a clock is wrong."""
-
 
 _LOOK_BACK = timedelta(days=31)
 """How far before a window labels of its requests are looked for: none can be right, and one that is older is missed."""
@@ -104,7 +103,7 @@ def labelled_predictions(
     asked = predictions if within is None else _between(predictions, within)
     if LABEL not in wanted:
         return asked
-    first = first_early_day(source, model=model, columns=own, window=window, as_of=as_of)
+    first = _first_early_day(source, model=model, columns=own, window=window, as_of=as_of)
     start = window.start if first is None else min(window.start, first)
     outcomes = source.read("outcomes", [LABEL], as_of=as_of, start=start)
     if first is not None:
@@ -128,7 +127,7 @@ def _without_early(source: Source, predictions: ir.Table, outcomes: ir.Table) ->
     return labels.filter(~early).drop("last_occurred_at")
 
 
-def first_early_day(
+def _first_early_day(
     source: Source, *, model: str, columns: Sequence[str], window: Window, as_of: datetime
 ) -> datetime | None:
     """The day of the first label that was observed before its prediction in `window`; None when none was.
@@ -145,26 +144,17 @@ def first_early_day(
     }
 
     def measure(days: list[str]) -> dict[str, str | None]:
-        return _first_early(source, model, columns, window, as_of, days, every=len(days) == len(keys))
+        made = _made(source, model, columns, window, as_of)
+        return _first_by_day(source, _of_days(made, "request_day", days, keys), window, as_of, days)
 
     days = [day for day in _by_day(source, "early", keys, measure).values() if day is not None]
     return window_of_days(min(days), min(days)).start if days else None
 
 
-def _first_early(
-    source: Source,
-    model: str,
-    columns: Sequence[str],
-    window: Window,
-    as_of: datetime,
-    days: Sequence[str],
-    *,
-    every: bool,
+def _first_by_day(
+    source: Source, made: ir.Table, window: Window, as_of: datetime, days: Sequence[str]
 ) -> dict[str, str | None]:
     """By request day the day of the first label from before its prediction; one query, over keys and times alone."""
-    made = _made(source, model, columns, window, as_of)
-    if not every:
-        made = made.filter(made.request_day.isin([date.fromisoformat(day) for day in days]))
     end = min(window.end, window_of_days(max(days), max(days)).end)
     part = Part(window.start - _LOOK_BACK, end, as_of)
     outcomes = part.of(source.opened("outcomes").table, CONTRACTS["outcomes"].time)
@@ -194,7 +184,11 @@ def label_arrivals(source: Source, *, model: str, columns: Sequence[str], window
     }
 
     def measure(days: list[str]) -> dict[str, list[list[Any]]]:
-        return _measure(source, model, columns, window, as_of, days, every=len(days) == len(keys))
+        outcomes = source.read("outcomes", [LABEL], as_of=as_of, start=window.start)
+        row_hash = source.row_hash("outcomes", outcomes, ["request_id", "observed_at", LABEL])
+        outcomes = outcomes.mutate(arrival_day=date_of(outcomes.observed_at), row_hash=row_hash)
+        made = _made(source, model, columns, window, as_of)
+        return _measure(source, made, _of_days(outcomes, "arrival_day", days, keys), days)
 
     found = _by_day(source, "arrivals", keys, measure)
     return Arrivals(tuple(sorted(Arrival(*cell) for cells in found.values() for cell in cells)))
@@ -233,25 +227,15 @@ def _until_each(made: Mapping[str, str], days: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _measure(
-    source: Source,
-    model: str,
-    columns: Sequence[str],
-    window: Window,
-    as_of: datetime,
-    days: Sequence[str],
-    *,
-    every: bool,
-) -> dict[str, list[list[Any]]]:
+def _of_days(rows: ir.Table, column: str, days: Sequence[str], every: Collection[str]) -> ir.Table:
+    """The rows of some of the days; not filtered where these are all of them."""
+    if len(days) == len(every):
+        return rows
+    return rows.filter(rows[column].isin([date.fromisoformat(day) for day in days]))
+
+
+def _measure(source: Source, made: ir.Table, outcomes: ir.Table, days: Sequence[str]) -> dict[str, list[list[Any]]]:
     """The cells of some arrival days, by arrival day; one query."""
-    made = _made(source, model, columns, window, as_of)
-    outcomes = source.read("outcomes", [LABEL], as_of=as_of, start=window.start)
-    outcomes = outcomes.mutate(
-        arrival_day=date_of(outcomes.observed_at),
-        row_hash=source.row_hash("outcomes", outcomes, ["request_id", "observed_at", LABEL]),
-    )
-    if not every:
-        outcomes = outcomes.filter(outcomes.arrival_day.isin([date.fromisoformat(day) for day in days]))
     pairs = made.join(outcomes, "request_id")
     cells = pairs.group_by("arrival_day", "request_day").aggregate(
         rows=pairs.count(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from toolkit.checks import check_in
@@ -57,7 +57,7 @@ class TableMapping:
 
     `assigned` by contract column; `constants` are the same in every row; `derived` come from other columns; `extras`
     are own columns that an open table keeps, by the name that they get, and `styles` how those of instants are written;
-    `left_out` are not imported; `positive` is the label that is a yes; with `binary` labels are from 0 to 1.
+    `left_out` are not imported; `positive` is the label that is a yes; with `binary` labels are from 0 to 1;
     with `whole` the file holds predictions too, and those without a label have none yet. `assumptions` says in words
     what nobody said.
     """
@@ -113,14 +113,14 @@ def guess_mapping(
     """
     for name in filter(None, wishes.columns.values()):
         check_in(name, [own.name for own in facts.columns], noun=f"column of {facts.file.shown}")
-    guess = _Guess(CONTRACTS[table], facts, wishes, choose, shared or {}, others, binary)
+    guess = _Guess(CONTRACTS[table], facts, wishes, choose, shared or {}, others, binary, whole)
     contract = guess.contract
     required = [*contract.key, contract.time, *(key for key, column in contract.columns.items() if column.required)]
     required = list(dict.fromkeys([*required, *needed]))
     for column in dict.fromkeys([*required, *contract.columns]):
         guess.assign(column, needed=column in required)
-    guess.settle(required, model=model, whole=whole)
-    return replace(guess.mapping(), whole=whole)
+    guess.settle(required, model=model)
+    return guess.mapping()
 
 
 @dataclass
@@ -134,6 +134,7 @@ class _Guess:
     shared: Mapping[str, str]
     others: AbstractSet[str]
     binary: bool
+    whole: bool
     assigned: dict[str, Assigned] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     derived: dict[str, str] = field(default_factory=dict)
@@ -279,7 +280,7 @@ class _Guess:
         names = (key for key in self.contract.columns if how_named(self.contract.name, key, own.name) is not None)
         return next(names, None)
 
-    def settle(self, required: Sequence[str], *, model: str, whole: bool) -> None:
+    def settle(self, required: Sequence[str], *, model: str) -> None:
         """What stands in for what is needed and not there, as an assumption; an error where nothing can."""
         for column, value in self.wishes.before.constants.items():
             if column not in self.assigned and column not in self.constants:
@@ -290,16 +291,16 @@ class _Guess:
         for column in required:
             if column in self.assigned or column in self.constants:
                 continue
-            told = self._stand_in(column, model=model, whole=whole)
+            told = self._stand_in(column, model=model)
             if told is None:
                 raise ArgumentError(self._absent(column))
             self.assumptions.append(told)
 
-    def _stand_in(self, column: str, *, model: str, whole: bool) -> str | None:
+    def _stand_in(self, column: str, *, model: str) -> str | None:
         if self.contract.name == "outcomes" and column == "observed_at":
             self.derived[column] = FROM_REQUEST
             return "no column says when a label was known: each counts as known when its request was made"
-        if column == "request_id" and whole:
+        if column == "request_id" and self.whole:
             self.derived[column] = ROW_NUMBER
             return "no column is an id of the request: each row is a request of its own, called by its number"
         if self.contract.name != "predictions":
@@ -352,14 +353,11 @@ class _Guess:
         instants += [(name, extras[name], style) for name, style in styles.items()]
         naive = [own for _, own, style in instants if style not in {"s", "ms", "us", "ns"} and own.zoned < own.present]
         zone = self.wishes.timezone or "UTC"
-        if naive and self.wishes.timezone and self.wishes.timezone == self.wishes.before.timezone:
+        if naive and self.wishes.timezone in {None, self.wishes.before.timezone}:
+            how = "taken as UTC" if self.wishes.timezone is None else f"in {zone}, as imported before"
             self.assumptions.append(
-                f"{_listed(naive)} without a time zone: in {zone}, as imported before; say otherwise with --timezone"
-            )
-        if naive and self.wishes.timezone is None:
-            self.assumptions.append(
-                f"{_listed(naive)} without a time zone: taken as UTC; say otherwise with --timezone, "
-                "such as --timezone Europe/Paris"
+                f"{_listed(naive)} without a time zone: {how}; say otherwise with --timezone, such as --timezone "
+                "Europe/Paris"
             )
         self._say_days(instants, zone)
         commas = [each.own for each in self.assigned.values() if each.own.decimal_comma]
@@ -380,6 +378,7 @@ class _Guess:
             self.wishes.positive,
             styles,
             self.binary,
+            self.whole,
         )
 
     def _extra_style(self, own: ColumnFacts) -> Style:

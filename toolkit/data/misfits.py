@@ -38,10 +38,9 @@ def label_misfit(own: ColumnFacts, *, positive: str | None, binary: bool) -> str
         return "it is empty"
     two = own.distinct == 2  # so few are counted exactly
     if positive is not None:
-        absent = two and positive not in own.ends
-        return (
-            f"it holds {own.ends[0]!r} and {own.ends[1]!r}, and the yes is said to be {positive!r}" if absent else None
-        )
+        if not two or positive in own.ends:
+            return None
+        return f"it holds {own.ends[0]!r} and {own.ends[1]!r}, and the yes is said to be {positive!r}"
     if own.is_truth(MOST):
         return None
     words = "write yes and no, or 1 and 0"
